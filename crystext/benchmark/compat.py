@@ -24,11 +24,15 @@ import math
 import re
 from collections.abc import Sequence
 
-from crystext.benchmark.answers import Answer
 from crystext.chemistry.elements import SYMBOLS
+from crystext.inference.text_models.base import ChatDecoding
+from crystext.predict.chat.answers import Answer
 
 COMPAT = "llm4mat"
 """The name of the rules on the command line."""
+
+DECODING = ChatDecoding(temperature=1.0, top_k=10, max_new_tokens=800, max_length=800)
+"""That of the published run: sampling, without a seed there."""
 
 MIN_VALID = 10
 """Number of valid answers below which a score is `INVALID`."""

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
-from crystext.benchmark.prompts import Shot
 from crystext.errors import InputError, SettingError
+from crystext.predict.chat.prompts import Shot
 from crystext.runtime.files import json_digest
 from crystext.structures.property_schema import Property
 from crystext.structures.record import Label

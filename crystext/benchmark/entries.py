@@ -18,28 +18,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crystext.benchmark import answers as own_answers
 from crystext.benchmark import compat
-from crystext.benchmark.answers import Answer
-from crystext.benchmark.chat import AnswersMethod, ChatMethod, ParseAnswer
+from crystext.benchmark.answers_method import AnswersMethod
 from crystext.benchmark.data import TaskData
 from crystext.benchmark.pretrained import PretrainedMethod
-from crystext.benchmark.prompts import ChatPrompts
 from crystext.benchmark.suite import BenchmarkTask, Suite
 from crystext.errors import InputError, SettingError, describe_error, did_you_mean
 from crystext.inference.text_models.base import TextModel
+from crystext.inference.text_models.open import CHAT_PREFIX
 from crystext.models.digest import model_hash
 from crystext.models.layout import model_folder
 from crystext.predict.base import Method
+from crystext.predict.chat.answers import Answer, parse_answer
+from crystext.predict.chat.method import ChatMethod
+from crystext.predict.chat.predictor import ParseAnswer, PropertyQuestion
+from crystext.predict.chat.prompts import ChatPrompts
 from crystext.predict.language import SHIPPED
 from crystext.predict.methods import METHODS
 from crystext.runtime.files import file_digest
 from crystext.runtime.hub import HUB_NAME_PATTERN
 from crystext.runtime.shipped_files import shipped_predictor
 from crystext.structures.property_schema import Property
-from crystext.tasks.representations import get_representation
-
-CHAT_PREFIX = "chat:"
 
 
 class Entry(ABC):
@@ -132,7 +131,7 @@ class Question:
 
     def parser(self, task: BenchmarkTask) -> ParseAnswer:
         """Return the parser of answers about a task."""
-        return _compat_parser(task) if self.is_compat else own_answers.parse_answer
+        return _compat_parser(task) if self.is_compat else parse_answer
 
     def method(self, task: BenchmarkTask, model: TextModel) -> ChatMethod:
         """Return a chat model with the words for a task."""
@@ -140,10 +139,9 @@ class Question:
         properties = tuple(self.suite.datasets[task.dataset].properties)
         return ChatMethod(
             model,
-            self.prompts,
-            get_representation(spec.representation),
-            self.input_name,
-            self.parser(task),
+            PropertyQuestion(
+                self.prompts, (spec.representation,), self.input_name, self.parser(task)
+            ),
             self.few_shot,
             # As in LLM4Mat-Bench, where a data set has rows with all of its properties.
             properties if self.is_compat else (),

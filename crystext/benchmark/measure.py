@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crystext.benchmark import compat
-from crystext.benchmark.chat import COMPAT_DECODING, ChatPredictor
 from crystext.benchmark.compat_prompts import (
     FEW_SHOT,
     CompatPrompts,
@@ -21,7 +20,6 @@ from crystext.benchmark.compat_prompts import (
 )
 from crystext.benchmark.data import SuiteData, column_names, read_columns
 from crystext.benchmark.entries import (
-    CHAT_PREFIX,
     AnswersEntry,
     ChatEntry,
     Entry,
@@ -32,7 +30,6 @@ from crystext.benchmark.entries import (
     is_model,
 )
 from crystext.benchmark.page import leak_rows, write_page
-from crystext.benchmark.prompts import DEFAULT, ChatPrompts, Shot, load_chat_prompts
 from crystext.benchmark.results import PAGE_FILE, RESULTS_FILE, BenchmarkResults
 from crystext.benchmark.run import BenchmarkRun, RunSettings, Unit, UnitError, prepare_task
 from crystext.benchmark.scores import failed_units, score_units
@@ -47,7 +44,9 @@ from crystext.benchmark.suite import (
 )
 from crystext.errors import InputError, SettingError
 from crystext.inference.text_models.base import ChatDecoding
-from crystext.inference.text_models.open import open_text_model
+from crystext.inference.text_models.open import CHAT_PREFIX, open_text_model
+from crystext.predict.chat.predictor import ChatPredictor
+from crystext.predict.chat.prompts import DEFAULT, ChatPrompts, Shot, load_chat_prompts
 from crystext.predict.methods import METHODS
 from crystext.runtime.files import write_text
 from crystext.runtime.provenance import collect_provenance
@@ -231,7 +230,7 @@ def _entries(
 ) -> list[Entry]:
     decoding = options.decoding
     if decoding is None:
-        decoding = COMPAT_DECODING if options.is_compat else ChatDecoding()
+        decoding = compat.DECODING if options.is_compat else ChatDecoding()
     entries: list[Entry] = [
         ChatEntry(
             open_text_model(name.removeprefix(CHAT_PREFIX), decoding, seed=options.settings.seed),
@@ -377,7 +376,7 @@ def _notes(
 
 def _describe(options: BenchmarkOptions) -> dict[str, str]:
     settings = options.settings
-    decoding = options.decoding or (COMPAT_DECODING if options.is_compat else ChatDecoding())
+    decoding = options.decoding or (compat.DECODING if options.is_compat else ChatDecoding())
     described = {
         "seed": str(settings.seed),
         "test records": "all" if settings.n is None else f"the first {settings.n:,} of each fold",

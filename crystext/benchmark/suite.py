@@ -22,12 +22,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field, HttpUrl, ValidationError, model_validator
+from pydantic import Field, HttpUrl, model_validator
 
 from crystext.errors import SettingError, did_you_mean
 from crystext.runtime.files import json_digest
-from crystext.runtime.schema import StrictModel, read_yaml, setting_faults
-from crystext.runtime.shipped_files import shipped_path
+from crystext.runtime.named_settings import SettingsFiles, check_settings
+from crystext.runtime.schema import StrictModel
 from crystext.structures.property_schema import Property
 from crystext.tasks.representations import get_representation
 
@@ -195,9 +195,12 @@ class BenchmarkTask(NamedTuple):
         return Property(self.label, spec.title, unit=spec.unit, kind=spec.kind, columns=columns)
 
 
+_FILES = SettingsFiles("suite", ("evaluation", "suites"), "title, inputs, files and datasets")
+
+
 def suite_names() -> tuple[str, ...]:
     """Return the names of the shipped suites."""
-    return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
+    return _FILES.names()
 
 
 def load_suite(source: str | Path) -> Suite:
@@ -209,25 +212,8 @@ def load_suite(source: str | Path) -> Suite:
     Raises:
         SettingError: it does not exist, or has errors; the message lists all of them.
     """
-    names = suite_names()
-    path = _folder() / f"{source}.yaml" if str(source) in names else Path(source)
-    if not path.is_file():
-        raise SettingError(
-            f"no suite or file {str(source)!r}; the shipped suites are {', '.join(names)}."
-            + did_you_mean(str(source), names)
-        )
-    document = read_yaml(path)
-    if not isinstance(document, dict):
-        raise SettingError(
-            f"{path} is not a suite: expected a mapping with title, inputs, files and datasets; "
-            f"start from a shipped one ({_folder() / names[0]}.yaml)"
-        )
-    try:
-        suite = Suite.model_validate({**document, "name": path.stem})
-    except ValidationError as error:
-        faults = "".join(f"\n  {fault}" for fault in setting_faults(error, Suite))
-        raise SettingError(f"{path} is not a suite:{faults}") from None
-    return suite
+    path, document = _FILES.read(source)
+    return check_settings(Suite, {**document, "name": path.stem}, str(path))
 
 
 def select_tasks(suite: Suite, names: Sequence[str] = ()) -> list[BenchmarkTask]:
@@ -290,7 +276,3 @@ def _tasks(suite: Suite) -> Iterator[BenchmarkTask]:
         for column, spec in dataset.properties.items():
             split = None if is_divided else spec.split or dataset.split or suite.split
             yield BenchmarkTask(name, column, spec, split)
-
-
-def _folder() -> Path:
-    return shipped_path("evaluation", "suites")

@@ -95,6 +95,7 @@ def benchmark(
         typer.Option(
             metavar="NAME|DIR|FILE.csv",
             help="Prompts of chat models: a set of templates, or LLM4Mat-Bench's file of prompts.",
+            show_default="chat, or as the suite says",
         ),
     ] = "chat",
     temperature: Temperature = None,
@@ -159,13 +160,14 @@ def benchmark(
         seed=seed,
         decoding=decoding,
         compat=compat,
+        prompts=prompts,
     )
     table_options = property_benchmark.TableOptions(
         input, split, few_shot, prompts, min_valid, keep_cell_volume
     )
     _check_suite(suite, QUESTION_SUITES)
     if suite in QUESTION_SUITES:
-        table_options.refuse(suite)
+        table_options.refuse(suite, takes_prompts=bool(QUESTION_SUITES.find(suite).prompts))
         question_benchmark.run(request)
     else:
         property_benchmark.run(request, table_options)

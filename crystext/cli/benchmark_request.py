@@ -27,6 +27,8 @@ class BenchmarkRequest:
     decoding: Mapping[str, Any]
     """Fields of `ChatDecoding`; None leaves the default."""
     compat: str | None
+    prompts: str = "chat"
+    """Prompts of chat models; the default is that of suites of tables."""
 
     def is_compat(self, supported: str) -> bool:
         """Return whether to do as published code does.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crystext.cli.command import Command
+from crystext.cli.options.chat_predictor import Answers, Inputs, MaxNewTokens, Prompts, open_chat
+from crystext.cli.options.decoding import BatchSize, FrequencyPenalty, Temperature, TopK, TopP
 from crystext.cli.options.lenient import Lenient, print_notes
 
 if TYPE_CHECKING:
@@ -33,15 +35,20 @@ def predict(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="shipped|FOLDER|OWNER/NAME",
-            help="A model trained on the task property; repeat the option for an ensemble.",
+            metavar="shipped|FOLDER|OWNER/NAME|chat:SOURCE",
+            help="A model trained on the task property; repeat the option for an ensemble. Or "
+            "chat:SOURCE, any language model that is asked in words: a folder, OWNER/NAME or a "
+            "service (http://HOST/v1#MODEL; the key is read from OPENAI_API_KEY).",
             show_default="shipped",
         ),
     ] = None,
     property: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="Property to predict; repeat the option.", show_default="all"
+            metavar="NAME",
+            help="Property to predict; repeat the option. A chat model is asked for those that are "
+            "named, any number with its unit among them: 'melting point (K)'.",
+            show_default="all",
         ),
     ] = None,
     out: Annotated[
@@ -68,11 +75,25 @@ def predict(
         ),
     ] = None,
     lenient: Lenient = False,
+    input: Inputs = None,
+    prompts: Prompts = None,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    frequency_penalty: FrequencyPenalty = None,
+    max_new_tokens: MaxNewTokens = None,
+    batch_size: BatchSize = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of a chat model's sampling.", min=0, show_default="0"),
+    ] = None,
+    answers: Answers = None,
 ) -> None:
     """Predict properties, each with an interval that should hold the true value in 90% of cases.
 
     Records that cannot be read stay in the table with their problem. A prediction far from the
-    training data is an extrapolation: compare the column distance_percentile.
+    training data is an extrapolation: compare the column distance_percentile. A chat model gives no
+    interval; an answer that cannot be read is a problem of its record.
     """
     from crystext.errors import SettingError
     from crystext.predict.baselines.fitting import check_properties
@@ -80,16 +101,36 @@ def predict(
     from crystext.predict.prediction_table import prediction_table, write_table
     from crystext.predict.rank_by_property import rank_order, ranked_property
     from crystext.predict.sources import read_records
+    from crystext.runtime.progress import Progress
 
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise SettingError(f"--out {out}: expected a path that ends in .csv or .parquet")
-    predictor = open_predictor(*model or ())
-    names = check_properties(predictor.properties, property or None)
-    if rank_by is not None:
-        ranked_property(rank_by, names)
-    records = [x for source in sources for x in read_records(source, lenient=lenient)]
-    print_notes((record.name, record.notes) for record in records)
-    predictions = predictor.predict(records, names, views=views)
+    options = {
+        "views": views,
+        "input": input,
+        "prompts": prompts,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "frequency_penalty": frequency_penalty,
+        "max_new_tokens": max_new_tokens,
+        "batch_size": batch_size,
+        "seed": seed,
+        "answers": answers,
+    }
+    with Progress() as bars:
+        chat = open_chat(model or (), options, out, bars.update)
+        predictor = chat or open_predictor(*model or ())
+        if chat is not None:
+            names = [chat.property(name).name for name in chat.require_names(property)]
+        else:
+            names = list(check_properties(predictor.properties, property or None))
+        if rank_by is not None:
+            ranked_property(rank_by, names)
+        records = [x for source in sources for x in read_records(source, lenient=lenient)]
+        print_notes((record.name, record.notes) for record in records)
+        requested = names if chat is None else property
+        predictions = predictor.predict(records, requested, views=views)
     table = prediction_table(records, predictions, predictor.applicability(records))
     if rank_by is not None:
         order = rank_order(predictions, rank_by)
@@ -98,6 +139,8 @@ def predict(
     if out is not None:
         write_table(table, out)
     _print_table(table, predictions, top)
+    if chat is not None:
+        typer.echo("note: a chat model gives values without intervals", err=True)
     if out is not None:
         typer.echo(f"written: {out}")
 

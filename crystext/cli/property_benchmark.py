@@ -28,8 +28,8 @@ class TableOptions:
     min_valid: int | None = None
     keep_cell_volume: bool = False
 
-    def refuse(self, suite: str) -> None:
-        """Refuse all of these options.
+    def refuse(self, suite: str, *, takes_prompts: bool) -> None:
+        """Refuse all of these options, except prompts for a suite that takes them.
 
         Raises:
             SettingError: one is given.
@@ -38,6 +38,7 @@ class TableOptions:
             "--" + field.name.replace("_", "-")
             for field in fields(self)
             if getattr(self, field.name) != field.default
+            and not (takes_prompts and field.name == "prompts")
         ]
         if given:
             raise SettingError(
@@ -72,14 +73,13 @@ def run(request: BenchmarkRequest, table: TableOptions) -> None:
 
 
 def _options(request: BenchmarkRequest, table: TableOptions) -> BenchmarkOptions:
-    from crystext.benchmark.chat import COMPAT_DECODING
-    from crystext.benchmark.compat import COMPAT
+    from crystext.benchmark.compat import COMPAT, DECODING
     from crystext.benchmark.measure import BenchmarkOptions
     from crystext.benchmark.run import RunSettings
     from crystext.inference.text_models.base import ChatDecoding
 
     is_compat = request.is_compat(COMPAT)
-    default = COMPAT_DECODING if is_compat else ChatDecoding()
+    default = DECODING if is_compat else ChatDecoding()
     return BenchmarkOptions(
         input=table.input,
         tasks=request.tasks,

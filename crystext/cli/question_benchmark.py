@@ -27,7 +27,8 @@ def run(request: BenchmarkRequest) -> None:
 
     suite = QUESTION_SUITES.find(request.suite)
     is_compat = request.is_compat(suite.compat)
-    selection = Selection(request.tasks, request.n, request.seed, is_compat)
+    prompts = request.prompts if request.prompts != BenchmarkRequest.prompts else ""
+    selection = Selection(request.tasks, request.n, request.seed, is_compat, prompts)
     if request.writes_prompts() and request.prompts_file is not None:
         count = write_question_prompts(suite, request.data, request.prompts_file, selection)
         typer.echo(f"{format_count(count, 'prompt')} written to {request.prompts_file}")

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from crystext.errors import SettingError, did_you_mean
-from crystext.runtime.schema import StrictModel, apply_override, read_yaml, setting_faults
-from crystext.runtime.shipped_files import shipped_path
+from crystext.errors import did_you_mean
+from crystext.runtime.named_settings import SettingsFiles, check_settings
+from crystext.runtime.schema import StrictModel, apply_override
 from crystext.tasks.representations import REPRESENTATIONS
 from crystext.text.formats import FORMATS
 
@@ -279,37 +279,20 @@ class CorpusRecipe(StrictModel):
         return -(-self.shard_tokens // self.context_tokens) * self.context_tokens
 
 
+_FILES = SettingsFiles("corpus recipe", ("recipes", "corpus"), "tokens, tokenizer and sources")
+
+
 def load_corpus_recipe(source: str | Path, overrides: Sequence[str] = ()) -> CorpusRecipe:
     """Load a recipe: a file, or the name of a shipped one, with `section.key=value` overrides.
 
     Raises:
         SettingError: with every error of the recipe and of the overrides.
     """
-    path = Path(source)
-    if not path.is_file():
-        path = shipped_path("recipes", "corpus", f"{source}.yaml")
-    if not path.is_file():
-        known = shipped_corpus_recipes()
-        raise SettingError(
-            f"no recipe {str(source)!r}: neither a file nor one of {', '.join(known)}."
-            + did_you_mean(str(source), known)
-        )
-    values = read_yaml(path)
-    if not isinstance(values, dict):
-        raise SettingError(f"{path} holds no settings; expected a mapping of keys to values")
+    path, values = _FILES.read(source)
     faults = [fault for x in overrides if (fault := apply_override(values, x, "tokens=100000"))]
-    try:
-        recipe = CorpusRecipe.model_validate(values)
-    except ValidationError as error:
-        lines = setting_faults(error, CorpusRecipe)
-    else:
-        if not faults:
-            return recipe
-        lines = []
-    where = f"{path} has" if lines else "the overrides have"
-    raise SettingError(f"{where} faults:\n  " + "\n  ".join([*faults, *lines]))
+    return check_settings(CorpusRecipe, values, str(path), faults)
 
 
 def shipped_corpus_recipes() -> list[str]:
     """Return the names of the recipes that ship with the package."""
-    return sorted(path.stem for path in shipped_path("recipes", "corpus").glob("*.yaml"))
+    return list(_FILES.names())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +39,8 @@ def open_source(
     source: str | Path,
     where: Mapping[str, str],
     start_progress: Callable[[str, int], Callable[[int], object]],
+    *,
+    other_names: Sequence[str] = (),
 ) -> Source:
     """Open a source; a data set of the catalogue is downloaded.
 
@@ -47,6 +49,7 @@ def open_source(
             precedence over a name, unless it is a store.
         where: for tables, the value that each of these columns must have.
         start_progress: shows downloads; see `catalogue.fetch`.
+        other_names: names that the caller knows besides those of the catalogue, for the message.
 
     Raises:
         InputError: nothing has this name, or the download fails.
@@ -64,10 +67,11 @@ def open_source(
     if name in CATALOGUE and not (path.exists() and not (path / STORE_FILE).exists()):
         path = fetch(name, CATALOGUE[name], start_progress)
     elif not path.exists():
+        names = [*other_names, *CATALOGUE]
         raise InputError(
             f"no file or folder {name}, and no data set of that name; check the path. Data sets "
-            f"that have a name are {', '.join(CATALOGUE)}."
-            + (did_you_mean(name, CATALOGUE) if os.sep not in name else "")
+            f"that have a name are {', '.join(names)}."
+            + (did_you_mean(name, names) if os.sep not in name else "")
         )
     elif (path / STORE_FILE).exists():
         raise InputError(f"{name} is a store already; a training run reads it directly")

@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from crystext.benchmark.language.compat import nearest_label
+
 EXACT, ERROR, READABLE, WELL_FORMED = "exact", "relative_error", "readable", "well_formed"
 """Names of scores."""
 
@@ -39,22 +41,6 @@ def nearest_score(
 ) -> dict[str, float]:
     """Return the proportion of answers whose nearest label by edit distance is right."""
     return exact_score([nearest_label(answer, labels) for answer in answers], references)
-
-
-def nearest_label(answer: str, labels: Sequence[str]) -> str:
-    """Return the label of least edit distance, the first of equal ones."""
-    text = answer.strip().replace(" ", "")
-    return min(labels, key=lambda label: edit_distance(text, label))
-
-
-def edit_distance(first: str, second: str) -> int:
-    """Return Levenshtein's distance."""
-    row = list(range(len(second) + 1))
-    for i, x in enumerate(first, start=1):
-        before, row[0] = row[0], i
-        for j, y in enumerate(second, start=1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (x != y))
-    return row[-1]
 
 
 def number_error(

@@ -30,7 +30,7 @@ from crystext.data.shipped import (
 from crystext.data.source import open_source
 from crystext.data.split import assign_splits
 from crystext.data.store import SPLITS, STORE_FILE, read_metadata, read_store
-from crystext.data.textbook import is_textbook, read_textbook
+from crystext.data.textbook import TEXTBOOK, is_textbook, read_textbook
 from crystext.errors import InputError
 from crystext.io.read.parse import Piece, parse_piece
 from crystext.runtime.processes import run_in_order
@@ -117,7 +117,7 @@ def read_materials(
 def _read_source(
     source: str, lenient: bool, workers: int, start_progress: StartProgress
 ) -> Materials:
-    opened = open_source(source, {}, start_progress)
+    opened = open_source(source, {}, start_progress, other_names=(TRAINING_SET, TEXTBOOK))
     materials = Materials([])
     advance = start_progress(f"reading {Path(opened.name).name}", opened.estimate_size())
     for record in parse_pieces(opened.pieces(), lenient, workers):

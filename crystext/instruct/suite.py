@@ -32,10 +32,9 @@ class CifTasks(QuestionSuite):
     # A CIF of 20 atoms has some 900 tokens.
     decoding: ClassVar[ChatDecoding] = ChatDecoding(max_new_tokens=1024)
     compat: ClassVar[str] = "llamat"
-    # Source: the inference scripts of M3RG-IITD/llamat. They also punish repeated digits, by a
-    # frequency penalty of 1, which no decoding here does.
+    # Source: the inference scripts of M3RG-IITD/llamat. The penalty punishes repeated digits.
     compat_decoding: ClassVar[ChatDecoding] = ChatDecoding(
-        temperature=0.75, top_k=50, max_new_tokens=300
+        temperature=0.75, top_k=50, max_new_tokens=300, frequency_penalty=1.0
     )
 
     def questions(self, data: Path, selection: Selection) -> SuiteQuestions:

@@ -8,11 +8,14 @@ Its columns:
     PROPERTY_low90_UNIT, PROPERTY_high90_UNIT
                                 the interval that should hold the true value in 90% of cases
     PROPERTY_probability        of a boolean, the probability of yes
+    PROPERTY_answer             what a model that answers in words wrote; it has no mean, interval
+                                or distance, so that those columns are empty
     distance_percentile         how far the composition is from those of training: the percentage of
                                 training compositions that have a nearer neighbour
                                 (`inference.applicability`)
     nearest_composition         of training
-    problem                     why there is no prediction; empty if there is one
+    problem                     why there is no prediction; empty if there is one. Where properties
+                                differ in it, each with its name
 """
 
 from __future__ import annotations
@@ -60,20 +63,34 @@ def prediction_table(
     }
     for found in predictions.values():
         columns[value_column(found.target)] = [_rounded(x) for x in found.values]
+        mean_column = f"{found.target.name}_mean{_unit_suffix(found.target)}"
         if found.means is not None:
-            columns[f"{found.target.name}_mean{_unit_suffix(found.target)}"] = [
-                _rounded(x) for x in found.means
-            ]
+            columns[mean_column] = [_rounded(x) for x in found.means]
         bounds = found.intervals.get(INTERVAL)
         if bounds is not None:
             for i, bound in enumerate(("low", "high")):
                 columns[_bound_column(found.target, bound)] = [_rounded(x) for x in bounds[:, i]]
+        if found.answers:
+            if found.target.kind != "boolean":
+                columns[mean_column] = None
+                columns |= {_bound_column(found.target, bound): None for bound in ("low", "high")}
+            columns[f"{found.target.name}_answer"] = list(found.answers)
+    if any(found.answers for found in predictions.values()):
+        columns |= {"distance_percentile": None, "nearest_composition": None}
     if applicability is not None:
         columns["distance_percentile"] = [_rounded(x) for x in applicability.percentiles]
         columns["nearest_composition"] = list(applicability.nearest)
-    first = next(iter(predictions.values()))
-    columns["problem"] = list(first.problems)
+    columns["problem"] = _problems(predictions)
     return pd.DataFrame(columns)
+
+
+def _problems(predictions: Mapping[str, Predictions]) -> list[str]:
+    """Return the problem of each record: that of all properties, or each one's with its name."""
+    rows = []
+    for problems in zip(*(x.problems for x in predictions.values()), strict=True):
+        named = [f"{name}: {x}" for name, x in zip(predictions, problems, strict=True) if x]
+        rows.append(problems[0] if len(set(problems)) == 1 else "; ".join(named))
+    return rows
 
 
 def value_column(target: Property) -> str:

@@ -12,11 +12,11 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from crystext.errors import SettingError, did_you_mean
-from crystext.runtime.schema import StrictModel, read_yaml, setting_faults
-from crystext.runtime.shipped_files import shipped_path
+from crystext.errors import SettingError
+from crystext.runtime.named_settings import SettingsFiles, check_settings
+from crystext.runtime.schema import StrictModel
 from crystext.study.networks import (
     MAX_DEVIATION,
     TITLES,
@@ -292,9 +292,14 @@ def _unequal(size: str, counts: Mapping[Architecture, int]) -> list[str]:
     ]
 
 
+_FILES = SettingsFiles(
+    "grid", ("recipes", "study"), "title, architectures, sizes, data, tokenizers and tasks"
+)
+
+
 def grid_names() -> tuple[str, ...]:
     """Return the names of the shipped grids."""
-    return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
+    return _FILES.names()
 
 
 def load_grid(source: str | Path) -> Grid:
@@ -306,25 +311,5 @@ def load_grid(source: str | Path) -> Grid:
     Raises:
         SettingError: it does not exist, or has errors; the message lists all of them.
     """
-    names = grid_names()
-    path = _folder() / f"{source}.yaml" if str(source) in names else Path(source)
-    if not path.is_file():
-        raise SettingError(
-            f"no grid or file {str(source)!r}; the shipped grids are {', '.join(names)}."
-            + did_you_mean(str(source), names)
-        )
-    document = read_yaml(path)
-    if not isinstance(document, dict):
-        raise SettingError(
-            f"{path} is not a grid: expected a mapping with title, architectures, sizes, data, "
-            "tokenizers and tasks"
-        )
-    try:
-        return Grid.model_validate(document)
-    except ValidationError as error:
-        faults = "".join(f"\n  {fault}" for fault in setting_faults(error, Grid))
-        raise SettingError(f"{path} is not a grid:{faults}") from None
-
-
-def _folder() -> Path:
-    return shipped_path("recipes", "study")
+    path, document = _FILES.read(source)
+    return check_settings(Grid, document, str(path))

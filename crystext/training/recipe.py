@@ -10,20 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from crystext.errors import SettingError, did_you_mean
+from crystext.errors import did_you_mean
 from crystext.models.layout import Objective, Temperatures
 from crystext.models.settings import ModelSettings
+from crystext.runtime.named_settings import SettingsFiles, check_settings
 from crystext.runtime.schema import (
     StrictModel,
     apply_override,
-    read_yaml,
     rename_settings,
     renamed_setting,
-    setting_faults,
 )
-from crystext.runtime.shipped_files import shipped_path
 from crystext.tasks import TASKS
 from crystext.text import FORMATS, Format, get_format
 from crystext.training.head_settings import RegressionHeadSettings
@@ -221,6 +219,9 @@ class Recipe(StrictModel):
         return tasks
 
 
+_FILES = SettingsFiles("recipe", ("recipes",), "model, data, tasks and optim")
+
+
 def load_recipe(source: str | Path, overrides: list[str] | None = None) -> Recipe:
     """Load a recipe: a file, or the name of a shipped one, with `section.key=value` overrides.
 
@@ -230,18 +231,7 @@ def load_recipe(source: str | Path, overrides: list[str] | None = None) -> Recip
     Raises:
         SettingError: with every error of the recipe and of the overrides.
     """
-    path = Path(source)
-    if not path.is_file():
-        path = shipped_path("recipes", f"{source}.yaml")
-    if not path.is_file():
-        known = sorted(p.stem for p in shipped_path("recipes").glob("*.yaml"))
-        raise SettingError(
-            f"no recipe {str(source)!r}: neither a file nor one of {', '.join(known)}."
-            + did_you_mean(str(source), known)
-        )
-    values = read_yaml(path)
-    if not isinstance(values, dict):
-        raise SettingError(f"{path} holds no settings; expected a mapping of keys to values")
+    path, values = _FILES.read(source)
     if not isinstance(values.get("data"), dict | list | None):
         values["data"] = {"store": values["data"]}
     overrides = [renamed_setting(override, RENAMED_SETTINGS) for override in overrides or []]
@@ -264,15 +254,8 @@ def parse_recipe(
     Raises:
         SettingError: with every error.
     """
-    lines = rename_settings(values, RENAMED_SETTINGS)
-    try:
-        recipe = Recipe.model_validate(values)
-    except ValidationError as error:
-        lines += setting_faults(error, Recipe)
-    if lines or override_errors:
-        where = f"{origin} has" if lines else "the overrides have"
-        raise SettingError(f"{where} faults:\n  " + "\n  ".join([*override_errors, *lines]))
-    return recipe
+    renaming_errors = rename_settings(values, RENAMED_SETTINGS)
+    return check_settings(Recipe, values, origin, override_errors, renaming_errors)
 
 
 def _replace_alternatives(values: dict[str, Any], overrides: Sequence[str]) -> list[str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from crystext.benchmark.chat import ChatDecoding
 from crystext.benchmark.entries import read_answers
 from crystext.benchmark.measure import BenchmarkOptions, benchmark
 from crystext.benchmark.published import column_value, suite_tables
@@ -16,6 +15,7 @@ from crystext.benchmark.results import BenchmarkResults, TaskResult, read_result
 from crystext.benchmark.run import RunSettings
 from crystext.benchmark.suite import SplitSpec, load_suite, suite_names
 from crystext.errors import InputError, SettingError
+from crystext.inference.text_models.base import ChatDecoding
 from tests.benchmark.example_suite import rows, write_example, write_table
 from tests.chat_models import write_chat_model
 

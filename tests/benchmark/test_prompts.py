@@ -11,9 +11,9 @@ import pytest
 from crystext.benchmark.compat_prompts import CompatPrompts
 from crystext.benchmark.data import SuiteData, read_columns
 from crystext.benchmark.measure import read_compat_prompts
-from crystext.benchmark.prompts import Message, Shot, load_chat_prompts
 from crystext.benchmark.suite import load_suite, select_tasks
 from crystext.errors import InputError, SettingError
+from crystext.predict.chat.prompts import Message, Shot, load_chat_prompts
 from crystext.structures.property_schema import Property
 from crystext.tasks.prompts import load_prompts
 

@@ -11,6 +11,8 @@ import pytest
 
 from crystext.io.write.cif_text import cif
 from crystext.text import WYCKOFF, encode
+from tests.chat_models import write_chat_model
+from tests.chat_server import serving
 from tests.conftest import Run
 from tests.example_crystals import EXAMPLE_CRYSTALS, NACL
 
@@ -94,6 +96,54 @@ def test_a_table_of_formulas_keeps_its_bad_rows(cli: Run, tmp_path: Path) -> Non
     )
 
 
+@pytest.fixture(scope="module")
+def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_chat_model(tmp_path_factory.mktemp("chat") / "model")
+
+
+def test_any_language_model_is_asked_in_words(
+    cli: Run, run: Path, chat_model: Path, tmp_path: Path
+) -> None:
+    """Answers that are no numbers are problems of their records; no interval is claimed."""
+    out = tmp_path / "table.csv"
+    asked = ("predict", "SrTiO3", "MgO", "GaAs", "CsCl", str(run), "--model", f"chat:{chat_model}",
+             "--property", "band_gap", "--property", "is_metal", "--temperature", "1",
+             "--max-new-tokens", "12", "--out", str(out), "--rank-by", "band_gap")  # fmt: skip
+    ended = cli(*asked)
+    assert ended.returncode == 0, ended.stderr
+    assert "a chat model gives values without intervals" in ended.stderr
+    table = pd.read_csv(out)
+    assert table["rank"].tolist() == list(range(1, 9))
+    values = table["band_gap_ev"].dropna().tolist()
+    assert values
+    assert values == sorted(values)
+    unreadable = table["band_gap_ev"].isna()
+    assert table.loc[unreadable, "problem"].notna().all()
+    assert "is_metal: neither yes nor no" in " ".join(table["problem"].dropna())
+    assert table["band_gap_low90_ev"].isna().all()
+    # The answers are there: nothing is asked again, and the table is the same.
+    stored = tmp_path / "table.answers.jsonl"
+    before, written = out.read_bytes(), stored.read_bytes()
+    assert len(written.splitlines()) == 14
+    assert cli(*asked).stdout == ended.stdout
+    assert (out.read_bytes(), stored.read_bytes()) == (before, written)
+
+
+def test_a_service_gives_the_predictions_of_its_model(
+    cli: Run, chat_model: Path, tmp_path: Path
+) -> None:
+    options = ("--property", "melting point (K)", "--input", "formula", "--out")
+    tables = []
+    with serving(chat_model) as server:
+        for name, source in (("here", chat_model), ("there", f"{server.source}#tiny")):
+            out = tmp_path / f"{name}.csv"
+            ended = cli("predict", "SrTiO3", "--model", f"chat:{source}", *options, str(out))
+            assert ended.returncode == 0, ended.stderr
+            tables.append(out.read_text())
+        assert len(server.requests) == 1
+    assert tables[0] == tables[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -105,6 +155,14 @@ def test_a_table_of_formulas_keeps_its_bad_rows(cli: Run, tmp_path: Path) -> Non
         (["missing.cif"], "no file or folder missing.cif"),
         (["srtio3"], "SrTiO3"),
         (["SrTiO3", "--model", "nowhere"], "nowhere"),
+        (["SrTiO3", "--model", "chat:x"], "asked for what is named"),
+        (["SrTiO3", "--model", "chat:x", "--property", "bandgap"], "Did you mean 'band_gap'"),
+        (["SrTiO3", "--model", "chat:x", "--model", "shipped"], "answers alone"),
+        (["SrTiO3", "--model", "chat:x", "--views", "2"], "--views averages"),
+        (["SrTiO3", "--model", "chat:http://[", "--property", "band_gap"], "address of a service"),
+        (["SrTiO3", "--model", "chat:x", "--input", "cfi", "--property", "density"], "'cif'"),
+        (["SrTiO3", "--model", "chat:./x", "--property", "density"], "no model folder"),
+        (["SrTiO3", "--max-new-tokens", "9", "--seed", "0"], "--max-new-tokens, --seed: only"),
     ],
 )
 def test_bad_input_is_one_message(cli_refuses: Refuses, arguments: list[str], said: str) -> None:

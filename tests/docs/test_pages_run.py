@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.chat_models import write_chat_model
+from tests.chat_server import serving
 from tests.docs.shell import ELSEWHERE, FEWER, run_script, runnable, smaller, type_in
 from tests.documents import NEEDS, ROOT, blocks, calls, statements
 
@@ -18,6 +22,9 @@ PAGES = [
 ]
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 
+SERVICE = "http://localhost:8000/v1"
+"""The address of a service on pages."""
+
 WRITTEN = {
     "tutorial": ["na-ti-o.png", "na-report/report.html", "relaxed/cif", "energies.csv", "best.png"],
     "condition": ["titanates/attempts.jsonl", "requests/attempts.jsonl"],
@@ -25,10 +32,16 @@ WRITTEN = {
     "python": ["perovskite.cif"],
     "read_files": ["cscl.cif"],
     "evaluate": ["theirs/report.json", "report/report.json", "selected", "diverse.extxyz"],
-    "benchmark": ["gaps/report.html", "prompts.jsonl", "answers/results.json"],
+    "benchmark": [
+        "gaps/report.html",
+        "prompts.jsonl",
+        "answers/results.json",
+        "served/results.json",
+        "extraction/report.html",
+    ],
     "instruct": ["questions/manifest.json", "questions/test.jsonl", "floors/results.json"],
     "study": ["study-report/report.html", "study-report/study.json", "targets.parquet"],
-    "predict": ["predictions.csv"],
+    "predict": ["predictions.csv", "asked.answers.jsonl"],
     "energies": ["energies.csv", "copper/relaxed.parquet"],
     "corpus": ["corpus/corpus.json", "corpus/validation/papers/00000.bin"],
     "train": ["smoke/model", "my-model/model", "draws/attempts.jsonl", "whole/model.safetensors"],
@@ -46,16 +59,28 @@ def test_a_page_runs_from_a_fresh_clone(
     monkeypatch.chdir(tmp_path)
     # Whatever the user has downloaded before.
     monkeypatch.setenv("CRYSTEXT_CACHE", str(tmp_path / "cache"))
-    for language, content in runnable(page.read_text(encoding="utf-8")):
-        if language == "python":
-            run_script(content, tmp_path)
-        else:
-            type_in(content, tmp_path)
+    text = page.read_text(encoding="utf-8")
+    with page_service(text, tmp_path) as address:
+        for language, content in runnable(text.replace(SERVICE, address)):
+            if language == "python":
+                run_script(content, tmp_path)
+            else:
+                type_in(content, tmp_path)
     assert [name for name in WRITTEN[page.stem] if not (tmp_path / name).exists()] == []
     if (table := tmp_path / "energies.csv").exists():
         with table.open(newline="", encoding="utf-8") as file:
             columns = next(csv.reader(file))
         assert documented_columns(root) == columns
+
+
+@contextmanager
+def page_service(text: str, folder: Path) -> Iterator[str]:
+    """Start a service with a tiny model for a page that asks one, and yield its address."""
+    if SERVICE not in text:
+        yield SERVICE
+        return
+    with serving(write_chat_model(folder / "served-model")) as server:
+        yield server.source
 
 
 def documented_columns(root: Path) -> list[str]:

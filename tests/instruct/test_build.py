@@ -258,3 +258,9 @@ def test_a_sample_of_two_public_sets_has_no_match_between_parts(
     settings = BuildSettings(tasks=["atom_count"], split="0.5/0.25/0.25", writer=Writer("plain"))
     build(str(tmp_path / "both.parquet"), tmp_path / "set", settings, workers=1)
     assert check(tmp_path / "set", workers=1).materials["train"] >= 80
+
+
+def test_a_name_that_is_almost_one_of_a_set_is_answered_with_it(cli_refuses, tmp_path) -> None:
+    told = cli_refuses("instruct", "build", "shippd", "--out", tmp_path / "out")
+    assert "Did you mean 'shipped'?" in told
+    assert "textbook" in told

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crystext.benchmark.language.compat import edit_distance, nearest_label
 from crystext.instruct.compat import (
-    edit_distance,
     is_well_formed,
     mean_error,
-    nearest_label,
     number_error,
 )
 from crystext.instruct.printed import Writer

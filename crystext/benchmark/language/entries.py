@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from crystext.benchmark.entries import CHAT_PREFIX, RawAnswer, read_answers
+from crystext.benchmark.entries import RawAnswer, read_answers
 from crystext.benchmark.questions import Question, QuestionTask
 from crystext.errors import InputError, SettingError, did_you_mean
 from crystext.inference.text_models.base import ChatDecoding, TextModel
-from crystext.inference.text_models.open import open_text_model
+from crystext.inference.text_models.open import CHAT_PREFIX, open_text_model
 from crystext.runtime.files import file_digest
 
 BASELINES = ("oracle", "constant")

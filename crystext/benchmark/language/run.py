@@ -14,9 +14,8 @@ without a result; the same command asks the rest.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from crystext.benchmark.language.suite import QuestionSuite, Selection, SuiteQue
 from crystext.benchmark.questions import Question, QuestionTask
 from crystext.benchmark.unit_files import UNITS_FILE, UnitFiles, UnitKey, cut_to_whole_parts
 from crystext.errors import InputError, ModelError
+from crystext.inference.text_models.stored_answers import StoredAnswer
 from crystext.runtime.files import json_digest
 from crystext.runtime.run_folder import JsonLines, RunFolder
 
@@ -42,28 +42,6 @@ _OWNED = (
 
 ReportProgress = Callable[[str, int, int, str], object]
 """Takes a unit's name, the questions done, their total, and a note."""
-
-
-@dataclass(frozen=True)
-class StoredAnswer:
-    """What was answered to a question."""
-
-    id: str
-    answer: str
-    message: str = ""
-    """Why there is no answer, such as a prompt that is too long."""
-
-    def line(self) -> str:
-        """Return the answer as a line of JSON."""
-        values = {"id": self.id, "answer": self.answer}
-        if self.message:
-            values["message"] = self.message
-        return json.dumps(values) + "\n"
-
-    @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> StoredAnswer:
-        """Return the answer of a line."""
-        return cls(str(values["id"]), str(values["answer"]), str(values.get("message", "")))
 
 
 @dataclass(frozen=True)

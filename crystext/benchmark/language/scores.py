@@ -83,7 +83,8 @@ def mean_scores(suite: QuestionSuite, units: Sequence[ScoredUnit]) -> list[MeanS
     """Return the means over tasks of the measures that the suite averages."""
     by_method: dict[str, list[ScoredUnit]] = defaultdict(list)
     for unit in units:
-        by_method[unit.result.method].append(unit)
+        if not suite.mean_tasks or unit.result.task in suite.mean_tasks:
+            by_method[unit.result.method].append(unit)
     means = []
     for method, group in by_method.items():
         for name in suite.mean_measures:
@@ -110,6 +111,7 @@ def _mean(suite: QuestionSuite, method: str, name: str, units: Sequence[ScoredUn
         compat=float(np.mean(known_compat)) if len(known_compat) == len(compat) else None,
         n_tasks=len(units),
         n_tasks_of_suite=sum(
-            name in {measure.name for measure in task.measures} for task in suite.tasks.values()
+            name in {measure.name for measure in suite.tasks[task].measures}
+            for task in suite.mean_tasks or suite.tasks
         ),
     )

@@ -33,6 +33,8 @@ class Selection:
     """Chooses which, and whatever else questions need by chance."""
     is_compat: bool = False
     """Whether to ask in the words of the published code, where these differ from ours."""
+    prompts: str = ""
+    """A prompt set in place of the suite's own: a folder."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,12 @@ class QuestionSuite(ABC):
     there is none."""
     compat_decoding: ClassVar[ChatDecoding] = ChatDecoding()
     """How that code decodes."""
+    prompts: ClassVar[str] = ""
+    """Name of the shipped prompt set that asks; empty if the words come with the data."""
     mean_measures: ClassVar[Sequence[str]] = ()
     """Measures that are averaged over the tasks that have them, each task with the same weight."""
+    mean_tasks: ClassVar[Sequence[str]] = ()
+    """The tasks of these means; empty is all."""
 
     @abstractmethod
     def questions(self, data: Path, selection: Selection) -> SuiteQuestions:
@@ -113,7 +119,11 @@ def choose_questions(questions: Sequence[Question], selection: Selection) -> lis
 QUESTION_SUITES = Registry(
     "question suite",
     QuestionSuite,  # type: ignore[type-abstract]  # no member is made of the class itself
-    {"cif-tasks": "crystext.instruct.suite:CIF_TASKS"},
+    {
+        "cif-tasks": "crystext.instruct.suite:CIF_TASKS",
+        "matsci-nlp": "crystext.benchmark.language.matsci_nlp:MATSCI_NLP",
+        "structured-extraction": "crystext.benchmark.language.extraction:STRUCTURED_EXTRACTION",
+    },
     plural="question_suites",
 )
 """Suites of questions by name."""

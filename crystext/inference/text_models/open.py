@@ -6,6 +6,9 @@ from crystext.inference.text_models.base import ChatDecoding, TextModel
 from crystext.inference.text_models.causal import CausalTextModel
 from crystext.inference.text_models.endpoint import EndpointTextModel, is_endpoint
 
+CHAT_PREFIX = "chat:"
+"""Stands before a source where a model that answers in words is one of several kinds."""
+
 
 def open_text_model(
     source: str, decoding: ChatDecoding | None = None, *, seed: int = 0

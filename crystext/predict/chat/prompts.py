@@ -15,15 +15,13 @@ the number of words that a text is cut to; this package holds none of them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from crystext.errors import SettingError, describe_error, did_you_mean
 from crystext.runtime.files import json_digest
-from crystext.runtime.shipped_files import shipped_path
+from crystext.runtime.templates import fill_template, read_templates
 from crystext.structures.property_schema import Property
 from crystext.structures.record import Label
 from crystext.tasks.chat_prompt import ChatPrompt, Message
@@ -37,8 +35,6 @@ _PLACEHOLDERS = {
     "answer": frozenset({"name", "value"}),
 }
 """Templates of a set and the placeholders that each must have."""
-
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 class Shot(NamedTuple):
@@ -99,12 +95,12 @@ class TemplatePrompts:
 
     def _question(self, title: str, text: str, words: str) -> str:
         values = {"representation": title, "text": text.strip(), "property": words}
-        return _fill(self.templates["question"], values).strip()
+        return fill_template(self.templates["question"], values)
 
     def _answer(self, target: Property, value: Label) -> str:
         written = target.format(value)
         quoted = written if target.kind == "number" else f'"{written}"'
-        return _fill(self.templates["answer"], {"name": target.name, "value": quoted}).strip()
+        return fill_template(self.templates["answer"], {"name": target.name, "value": quoted})
 
 
 def _question_words(target: Property) -> str:
@@ -121,33 +117,12 @@ def load_chat_prompts(source: str | Path = DEFAULT) -> TemplatePrompts:
         SettingError: the set does not exist, or a template is missing or lacks a placeholder; the
             message lists all errors.
     """
-    folder = Path(source)
-    if not folder.is_dir():
-        folder = shipped_path("prompts", str(source))
-    if not folder.is_dir():
-        raise SettingError(
-            f"no chat prompts {str(source)!r}: expected {DEFAULT!r}, a folder with "
-            f"{', '.join(f'{name}.txt' for name in _PLACEHOLDERS)}, or LLM4Mat-Bench's file of "
-            "prompts (*.csv)." + did_you_mean(str(source), [DEFAULT])
+    return TemplatePrompts(
+        read_templates(
+            source,
+            DEFAULT,
+            _PLACEHOLDERS,
+            kind="chat prompts",
+            other=", or LLM4Mat-Bench's file of prompts (*.csv)",
         )
-    faults, templates = [], {}
-    for name, needed in _PLACEHOLDERS.items():
-        path = folder / f"{name}.txt"
-        try:
-            templates[name] = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            faults.append(f"{path.name}: {describe_error(error, 'it cannot be read')}")
-            continue
-        placeholders = set(_PLACEHOLDER.findall(templates[name]))
-        if placeholders != needed:
-            faults.append(
-                f"{path.name} has the placeholders {sorted(placeholders)}, expected "
-                f"{sorted(needed)}"
-            )
-    if faults:
-        raise SettingError(f"the chat prompts {folder} have errors:\n  " + "\n  ".join(faults))
-    return TemplatePrompts(templates)
-
-
-def _fill(template: str, values: Mapping[str, str]) -> str:
-    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+    )

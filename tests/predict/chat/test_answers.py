@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crystext.benchmark.answers import parse_answer
+from crystext.predict.chat.answers import parse_answer
 from crystext.structures.property_schema import Property
 
 GAP = Property("band_gap", "band gap", unit="eV")
