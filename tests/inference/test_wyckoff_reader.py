@@ -106,7 +106,7 @@ def test_texts_that_wait_begin_in_the_places_of_others(
     assert drawn == attempts
 
 
-def test_a_text_is_what_the_one_character_at_a_time_grammar_allows(
+def test_a_finished_text_is_one_that_its_grammar_would_not_have_redrawn(
     model: LoadedModel, attempts: list[Attempt]
 ) -> None:
     """The verification of finished texts is that of the grammar, from the text alone."""
