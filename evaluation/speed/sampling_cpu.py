@@ -81,7 +81,8 @@ def _own_name(root: Path, option: str) -> str:
 def share_equal(first: Path, second: Path) -> float:
     """Return the share of texts that are the same in two runs."""
     pairs = list(zip(read_attempts(first), read_attempts(second), strict=True))
-    return sum(a["text"] == b["text"] for a, b in pairs) / len(pairs)
+    equal = [bool(a["text"] == b["text"]) for a, b in pairs]
+    return sum(equal) / len(equal)
 
 
 def compare(
