@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from crystext.grammar.any_tokenizer import GrammarProcessor
     from crystext.grammar.automaton import CoordinateAutomaton
     from crystext.inference.likelihood import Score
+    from crystext.io.calculations.export import Export, export_candidates
     from crystext.io.read import as_crystal, read_crystal, read_crystals
     from crystext.io.render import draw_crystals
     from crystext.io.write import write_crystals
@@ -55,6 +56,7 @@ __all__ = [
     "Decoded",
     "EnergyCorrection",
     "EvaluationOptions",
+    "Export",
     "GrammarProcessor",
     "Hull",
     "HullPosition",
@@ -75,6 +77,7 @@ __all__ = [
     "draw_crystals",
     "encode",
     "evaluate_samples",
+    "export_candidates",
     "generation_prompt",
     "load_model",
     "load_potential",
@@ -115,6 +118,7 @@ _HOMES = {
     "models.load": ("load_model",),
     "predict.language": ("LanguagePredictor",),
     "predict.open": ("open_predictor",),
+    "io.calculations.export": ("Export", "export_candidates"),
     "io.read": ("as_crystal", "read_crystal", "read_crystals"),
     "io.render": ("draw_crystals",),
     "io.write": ("write_crystals",),

@@ -42,6 +42,7 @@ from crystext.text import get_format
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crystext.energies.potentials import PotentialSource
     from crystext.inference.likelihood import LikelihoodScorer, Score
     from crystext.io.read import CrystalSource
     from crystext.models.load import LoadedModel
@@ -231,6 +232,9 @@ class CrystalLM:
         candidates: Sequence[str] | str | None = None,
         exclude: Collection[str] | str = (),
         keep: Collection[str] | str = (),
+        space_group: int | str | None = None,
+        relax: bool = False,
+        potential: PotentialSource = "auto",
         n: int = 20,
         ranked: bool | None = None,
         seed: int | None = 0,
@@ -265,7 +269,14 @@ class CrystalLM:
             exclude: elements that are not filled in, as in `sample`.
             keep: `space_group`: equivalent sites hold one element, and completions in another group
                 are left out; `cell`, which is kept unless it is unknown; one, or a list.
-            n: number of completions to sample, or of elements to rank.
+            space_group: number or symbol: missing atoms are found orbit by orbit on the Wyckoff
+                positions of this group. `file` is the group that a CIF declares, and the default
+                for one that lists an asymmetric unit with `?`.
+            relax: whether completions are relaxed, known parts included, and those of one formula
+                ranked by energy.
+            potential: of the relaxation; see `energies.potentials`.
+            n: number of completions to sample, or of elements to rank; with a space group, of
+                different completions.
             ranked: whether elements are ranked by their probability rather than sampled, the
                 default if a single element is all that is unknown.
             seed: as in `sample`; `InfillResults.seed` has a random one.
@@ -284,8 +295,17 @@ class CrystalLM:
             ModelError: the model knows too few positions, or cannot write crystals.
         """
         spec = InfillSpec(species or {}, coordinates, cell, add, candidates)
+        constraints = Constraints(
+            max_atoms=max_atoms,
+            min_distance_ratio=min_distance_ratio,
+            exclude=Conditions.from_keywords(exclude=exclude).exclude,
+        )
         task = make_infill_task(
-            as_partial_structure(structure), spec, keep=keep, max_atoms=max_atoms
+            as_partial_structure(structure),
+            spec,
+            keep=keep,
+            space_group=space_group,
+            constraints=constraints,
         )
         settings = resolve_settings(
             self.files,
@@ -294,11 +314,6 @@ class CrystalLM:
             element_temperature=element_temperature,
             coordinate_temperature=coordinate_temperature,
             top_p=top_p,
-        )
-        constraints = Constraints(
-            max_atoms=max_atoms,
-            min_distance_ratio=min_distance_ratio,
-            exclude=Conditions.from_keywords(exclude=exclude).exclude,
         )
         key = settings, constraints, batch_size
         if self._infiller is None or self._infiller.key != key:
@@ -309,6 +324,11 @@ class CrystalLM:
             single_thread_if_small(self.model.network),
         ):
             (result,) = self._infiller.complete([task], n, ranked=ranked, report=report)
+        if relax:
+            from crystext.generation.infilling.relaxed import relax_run
+
+            with progress_bar("relaxing", len(result.results), progress) as report:
+                result = relax_run(result, potential, report=report)
         return InfillResults(result.results, result, settings.seed)
 
     def score(

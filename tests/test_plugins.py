@@ -48,6 +48,7 @@ from tests.training.test_trainer import log_of, recipe_values
 
 ENTRY_POINTS = {
     "commands": ("count", "command:COMMAND"),
+    "export_targets": ("atom_count", "export_target:TARGET"),
     "formats": ("p1-cif", "text_format:FORMAT"),
     "instruction_tasks": ("element_count", "instruction_task:TASK"),
     "metrics": ("volume_per_atom", "metric:METRIC"),
@@ -146,6 +147,16 @@ def test_an_instruction_task_of_a_plugin_asks_and_grades(
     assert line["reference"] == 1
     assert "How many different elements" in line["messages"][-2]["content"]
     assert "right answer graded as right" in run("instruct", "check", out)
+
+
+def test_an_export_target_of_a_plugin_writes_its_files(
+    run: Callable[..., str], copper: Path
+) -> None:
+    out = copper.parent / "out"
+    assert "1 candidate for atom_count, short" in run(
+        "export", copper, "--to", "atom_count", "--out", out
+    )
+    assert (out / "001-Cu" / "atoms.txt").read_text() == "4 short\n"
 
 
 def test_a_format_of_a_plugin_encodes_and_decodes(run: Callable[..., str], copper: Path) -> None:

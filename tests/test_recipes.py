@@ -8,6 +8,7 @@ import shlex
 import pytest
 
 from crystext.data.catalogue import CATALOGUE
+from crystext.data.shipped import PREDICTOR_TRAINING_SET
 from crystext.data.textbook import TEXTBOOK
 from crystext.models.layout import SHIPPED
 from crystext.runtime.shipped_files import shipped_path
@@ -36,7 +37,7 @@ def test_the_commands_of_a_recipe_are_commands(name: str) -> None:
     assert "train" in {command for command, _ in called}
     makers = ("data prepare", "corpus build", "instruct build")
     stores = {str(given["out"]) for command, given in called if command in makers}
-    stores |= {TEXTBOOK, SHIPPED}
+    stores |= {TEXTBOOK, SHIPPED, PREDICTOR_TRAINING_SET}
     for command, given in called:
         if command == "data prepare":
             sources = {given[key] for key in ("source", "validation", "test")} - {None}

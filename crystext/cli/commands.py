@@ -24,6 +24,7 @@ COMMANDS: Registry[Command] = Registry(
         "study": "crystext.cli.study:COMMAND",
         "relax": "crystext.cli.relax:COMMAND",
         "hull": "crystext.cli.hull:COMMAND",
+        "export": "crystext.cli.export:COMMAND",
         "merge": "crystext.cli.merge:COMMAND",
         "pattern": "crystext.cli.pattern:COMMAND",
         "push": "crystext.cli.push:COMMAND",

@@ -103,7 +103,10 @@ def infill(
     n: Annotated[
         int,
         typer.Option(
-            "--n", "-n", help="Number of completions to sample, or of ranked elements to list."
+            "--n",
+            "-n",
+            help="Number of completions to sample, or of ranked elements to list; with a space "
+            "group, of different completions.",
         ),
     ] = 20,
     draw: Annotated[
@@ -123,6 +126,31 @@ def infill(
             show_default="what is given",
         ),
     ] = None,
+    space_group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER|SYMBOL|file",
+            help="Find missing atoms on Wyckoff positions of this space group, orbit by orbit; "
+            "file: the group that the CIF declares, which is the default for one that lists an "
+            "asymmetric unit with ?.",
+            show_default="none",
+        ),
+    ] = None,
+    relax: Annotated[
+        bool,
+        typer.Option(
+            "--relax",
+            help="Relax the completions, known parts included, and rank those of one formula by "
+            "energy.",
+        ),
+    ] = False,
+    potential: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|m3gnet|chgnet|FOLDER|MODULE:FUNCTION",
+            help="Potential of --relax; see `crystext relax`.",
+        ),
+    ] = "auto",
     model: sampling.Model = "shipped",
     seed: Seed = "0",
     temperature: sampling.Temperature = None,
@@ -165,7 +193,7 @@ def infill(
     belong to the original structure.
     """
     from crystext.chemistry.formulas import check_element
-    from crystext.errors import SettingError, did_you_mean
+    from crystext.errors import SettingError
     from crystext.generation.infilling.specify import site_index
     from crystext.io.read.partial_structures import read_partial_structure
     from crystext.io.write import Layout, file_format
@@ -188,14 +216,10 @@ def infill(
         species[check_element(symbol)] = with_
     for reference in site or []:
         species[site_index(sites, reference)] = with_
+    if potential != "auto" and not relax:
+        raise SettingError(f"--potential {potential} needs --relax; add it")
     if with_ != "?" and not species:
         raise SettingError("--with needs --replace or --site; add one")
-    for name in keep or []:
-        if name.replace("_", "-") not in _KEEP_CHOICES:
-            raise SettingError(
-                f"--keep {name} cannot be kept; expected {' or '.join(_KEEP_CHOICES)}."
-                + did_you_mean(name, _KEEP_CHOICES)
-            )
     results = CrystalLM.open(model).infill(
         sites,
         species=species,
@@ -205,7 +229,10 @@ def infill(
         max_atoms=max_atoms,
         candidates=candidates,
         exclude=exclude or (),
-        keep=[name.replace("-", "_") for name in keep or []],
+        keep=_keep_names(keep or []),
+        space_group=space_group,
+        relax=relax,
+        potential=potential,
         n=n,
         ranked=False if draw else None,
         seed=parse_seed(seed),
@@ -223,6 +250,19 @@ def infill(
         typer.echo(f"sampled with --seed {results.seed}")
     if out is not None:
         _write_results(result, out, file_format(format, Path("crystals")), layout)
+
+
+def _keep_names(names: Sequence[str]) -> list[str]:
+    """Return what is to be kept, as Python names it."""
+    from crystext.errors import SettingError, did_you_mean
+
+    for name in names:
+        if name.replace("_", "-") not in _KEEP_CHOICES:
+            raise SettingError(
+                f"--keep {name} cannot be kept; expected {' or '.join(_KEEP_CHOICES)}."
+                + did_you_mean(name, _KEEP_CHOICES)
+            )
+    return [name.replace("-", "_") for name in names]
 
 
 def _check_output_folder(out: Path, kind: str) -> None:
@@ -250,19 +290,24 @@ def _print_results(result: InfillRun) -> None:
     def group(number: int | None) -> str:
         return "none found" if number is None else f"{symbols[number]} ({number})"
 
-    table = Table("rank", "log p", "sampled", "formula", "changes", "space group", box=None)
+    has_orbits = any(completion.orbits for completion in result.results)
+    relaxed = any(completion.energy is not None for completion in result.results)
+    what = "orbits found" if has_orbits else "changes"
+    columns = ["rank", "log p", "sampled", "formula", what, "space group", "problem"]
+    table = Table(*columns, *(["eV/atom"] if relaxed else []), box=None)
     for completion in result.results:
-        changes = list(map(str, completion.changes))
+        changes = list(completion.orbits if has_orbits else map(str, completion.changes))
         if len(changes) > _MAX_CHANGES_SHOWN:
             changes = [*changes[:_MAX_CHANGES_SHOWN], f"{len(changes) - _MAX_CHANGES_SHOWN} more"]
         table.add_row(
             str(completion.index + 1),
             f"{completion.log_probability:.2f}",
             str(completion.times_drawn or "ranked"),
-            reduced_formula(completion.crystal.numbers)
-            + (" (crowded)" if completion.atoms_too_close else ""),
+            reduced_formula(completion.crystal.numbers),
             "\n".join(changes) or "as before",
             group(completion.space_group),
+            completion.problem,
+            *([] if completion.energy is None else [f"{completion.energy:.4f}"]),
         )
     console = Console(markup=False, highlight=False)
     if not console.is_terminal:
@@ -274,8 +319,12 @@ def _print_results(result: InfillRun) -> None:
         said.append(f"{result.texts_drawn} sampled, {result.duplicates} of them {repeated}")
     if result.truncated:
         said.append(f"{result.truncated} truncated at the model's maximum length")
-    if result.space_group is not None:
+    if result.rejected and not result.only_space_group:
+        said.append(f"{result.rejected} left out that do not agree with what is known")
+    elif result.space_group is not None and result.only_space_group:
         said.append(f"{result.rejected} left out that are not in {group(result.space_group)}")
+    if result.potential:
+        said.append(f"relaxed with {result.potential}")
     typer.echo("; ".join(said))
 
 

@@ -4,13 +4,16 @@ A set is a Parquet file in `crystext/data/sets`, with a row for each crystal: it
 Most are in the Wyckoff format, with more decimals than the model's; a crystal that such a text
 would change is in the plain format. `README.md` beside the files states their origin and licence,
 and `evaluation/shipped_model/build_reference_sets.py` makes them.
+
+The predictor's training set is the generator's with more energies, and more crystals, which
+`predictor.parquet` holds; `evaluation/shipped_model/build_predictor_set.py` makes it.
 """
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,11 @@ from crystext.text.formats import recognized_format
 
 TRAINING_SET = "shipped"
 """Name of the shipped model's training set."""
+
+PREDICTOR_TRAINING_SET = "shipped-predictor"
+"""Name of the shipped predictor's training set."""
+
+_PREDICTOR_FILE = "predictor.parquet"
 
 LABEL_BY_COLUMN = {
     "spacegroup.number": "space_group",
@@ -85,21 +93,43 @@ def read_shipped_set(path: Path, *, wyckoff: bool = False) -> Iterator[Record]:
     Raises:
         InputError: the file cannot be read, or a text in it is invalid.
     """
+    for record in _read_rows(path, wyckoff):
+        if record.crystal is None:
+            raise _damaged(path, record.name)
+        yield record
+
+
+def _read_rows(path: Path, wyckoff: bool) -> Iterator[Record]:
+    """Yield the rows of a file as `read_shipped_set` does; one without a text has no crystal."""
     table = _read_table(path)
     labels = [name for name in table.column_names if name in LABEL_BY_COLUMN]
     for row in table.select(["material_id", "text", *labels]).to_pylist():
+        values = {LABEL_BY_COLUMN[name]: row[name] for name in labels if row[name] is not None}
+        if row["text"] is None:
+            yield Record(None, values, row["material_id"])
+            continue
         decoded = decode(row["text"])
         if decoded.crystal is None:
-            raise InputError(f"{path} is damaged at {row['material_id']}; install crystext again")
-        values = {LABEL_BY_COLUMN[name]: row[name] for name in labels if row[name] is not None}
+            raise _damaged(path, row["material_id"])
         fmt = recognized_format(row["text"])
         orbits = fmt.declared_wyckoff(row["text"]) if wyckoff else None
         yield Record(decoded.crystal, values, row["material_id"], orbits)
 
 
+def _damaged(path: Path, name: str) -> InputError:
+    return InputError(f"{path} is damaged at {name}; install crystext again")
+
+
 def is_shipped_training(store: Path) -> bool:
     """Return whether a recipe's store is the shipped training set: no folder has that name."""
     return store == Path(TRAINING_SET) and not store.exists()
+
+
+def predictor_training_files(store: Path) -> tuple[Path, ...]:
+    """Return the files of the predictor's training set if a recipe's store is it, else none."""
+    if store != Path(PREDICTOR_TRAINING_SET) or store.exists():
+        return ()
+    return shipped_set(TRAINING_SET), shipped_sets() / _PREDICTOR_FILE
 
 
 def read_shipped_training() -> dict[str, Dataset]:
@@ -108,13 +138,39 @@ def read_shipped_training() -> dict[str, Dataset]:
     A crystal is labelled a metal where its band gap (PBE) is 0. The validation split holds every
     crystal of a twentieth of the formulas, chosen by a checksum: no formula is in both.
     """
+    return _split(read_shipped_set(shipped_set(TRAINING_SET), wyckoff=True))
+
+
+def read_predictor_training() -> dict[str, Dataset]:
+    """Return the predictor's training set, split as `read_shipped_training` does.
+
+    In `predictor.parquet` a row without a text has labels for the training crystal of that id;
+    the others are crystals of their own.
+    """
+    labels, added = {}, []
+    for record in _read_rows(shipped_sets() / _PREDICTOR_FILE, wyckoff=True):
+        if record.crystal is None:
+            labels[record.name] = record.labels
+        else:
+            added.append(record)
+    known = (
+        replace(x, labels={**x.labels, **labels.get(x.name, {})})
+        for x in read_shipped_set(shipped_set(TRAINING_SET), wyckoff=True)
+    )
+    return _split([*known, *added])
+
+
+def _split(records: Iterable[Record]) -> dict[str, Dataset]:
     splits: dict[str, list[Record]] = {"train": [], "validation": []}
-    for record in read_shipped_set(shipped_set(TRAINING_SET), wyckoff=True):
+    for record in records:
         formula = reduced_formula(record.require_crystal())
         held_out = zlib.crc32(formula.encode()) % _VALIDATION_PART == 0
-        labels = {**record.labels, "is_metal": record.labels["band_gap"] == 0}
-        splits["validation" if held_out else "train"].append(replace(record, labels=labels))
-    return {split: build_dataset(records) for split, records in splits.items()}
+        gap = record.labels.get("band_gap")
+        metal = {} if gap is None else {"is_metal": gap == 0}
+        splits["validation" if held_out else "train"].append(
+            replace(record, labels={**record.labels, **metal})
+        )
+    return {split: build_dataset(part) for split, part in splits.items()}
 
 
 def shipped_fingerprints(path: Path, method: str) -> Floats | None:

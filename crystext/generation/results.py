@@ -347,7 +347,7 @@ class InfillResults(Results[InfillResult]):
 
     _columns = (
         *("rank", "log_probability", "formula", "changes", "space_group", "density"),
-        *("count", "atoms_too_close"),
+        *("count", "atoms_too_close", "orbits", "problem", "energy"),
     )
     _full_precision = True
 

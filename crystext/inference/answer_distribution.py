@@ -41,6 +41,22 @@ class AnswerDistribution:
         """Return the most probable values (N,): what greedy decoding writes."""
         return self._pick(self.probabilities.argmax(axis=1))
 
+    def expected_ranks(self) -> Floats:
+        """Return the expected rank of each answer among all N, from 0 to 1 (N,).
+
+        The rank of a value is the mean probability, over the N distributions, of what lies below
+        it and of half of what equals it. It is the decoding for an order: the expected value
+        follows the few high values, whatever their distance, where most answers are 0.
+        """
+        if self.values.ndim == 1:
+            mass = self.probabilities.mean(axis=0)
+            return np.asarray(self.probabilities @ (mass.cumsum() - mass / 2))
+        _, index = np.unique(self.values, return_inverse=True)
+        index = index.reshape(self.values.shape)
+        mass = np.bincount(index.ravel(), self.probabilities.ravel()) / max(len(self), 1)
+        ranks = mass.cumsum() - mass / 2
+        return np.asarray((self.probabilities * ranks[index]).sum(axis=1))
+
     def medians(self) -> Floats:
         """Return the medians (N,): the decoding for MAE."""
         return self.quantiles(0.5)

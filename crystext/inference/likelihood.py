@@ -248,13 +248,18 @@ class LikelihoodScorer:
             else [encode(crystal, fmt)]
             for crystal in crystals
         ]
-        readings = iter(self._score_texts(prompt, [text for group in texts for text in group]))
+        readings = iter(self.score_texts(prompt, [text for group in texts for text in group]))
         return [
             Score(crystal, prompt, tuple(next(readings) for _ in group), fmt)
             for crystal, group in zip(crystals, texts, strict=True)
         ]
 
-    def _score_texts(self, prompt: str, texts: list[str]) -> list[ScoredText]:
+    def score_texts(self, prompt: str, texts: list[str]) -> list[ScoredText]:
+        """Score texts after a prompt, as they are.
+
+        Raises:
+            ModelError: a text takes more positions than the model has.
+        """
         tokenizer = self.model.tokenizer
         start = len(prompt_ids(tokenizer, prompt))
         rows = [example_ids(tokenizer, Example(prompt, text)) for text in texts]

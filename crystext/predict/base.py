@@ -33,6 +33,9 @@ class Predictions:
     """(N,) why there is no valid answer, in a sentence; empty if there is one."""
     means: Floats | None = None
     """(N,) expected values; None if the predictor has no distribution."""
+    ranks: Floats | None = None
+    """(N,) expected ranks among the answers to these records, from 0 to 1: what orders them best.
+    None if the predictor has no distribution."""
     modes: Floats | None = None
     """(N,) most probable answers: what greedy decoding writes."""
     intervals: Mapping[float, Floats] = field(default_factory=dict)

@@ -76,6 +76,7 @@ class LanguagePredictor(TrainedPredictor[LoadedModel, AnswerDistribution]):
                 for level in INTERVAL_LEVELS
             },
             distribution.modes(),
+            distribution.expected_ranks(),
         )
 
     def _calibration(self, name: str) -> Mapping[str, float]:

@@ -37,9 +37,9 @@ def ranked_property(by: str, predicted: Collection[str]) -> tuple[str, bool]:
 def rank_order(predictions: Mapping[str, Predictions], by: str) -> NDArray[np.int64]:
     """Return the indices of records in the order of a property, the lowest first.
 
-    Ranks by the expected value where there is one: the medians of many crystals on the hull are
-    equal, all 0, while their expected values tell how probable a higher energy is. Records without
-    a prediction come last, in their order.
+    Ranks by the expected rank where there is one, else by the expected value: the medians of many
+    crystals on the hull are equal, all 0, while these tell how probable a higher energy is. Records
+    without a prediction come last, in their order.
 
     Args:
         predictions: by property.
@@ -49,7 +49,8 @@ def rank_order(predictions: Mapping[str, Predictions], by: str) -> NDArray[np.in
         SettingError: the property is not predicted.
     """
     name, highest_first = ranked_property(by, predictions)
-    values = _ranked_values(predictions[name])
+    found = predictions[name]
+    values = _expected_values(found) if found.ranks is None else found.ranks
     keys = np.where(np.isfinite(values), -values if highest_first else values, np.inf)
     return np.asarray(np.argsort(keys, kind="stable"))
 
@@ -68,11 +69,11 @@ def shipped_ranking(by: str) -> Rank:
 
     def rank(records: Sequence[Record]) -> Ranking:
         predictions = predictor.predict(records, [name])
-        values = _ranked_values(predictions[name])
+        values = _expected_values(predictions[name])
         return Ranking(f"predicted_{name}", rank_order(predictions, by).tolist(), values.tolist())
 
     return rank
 
 
-def _ranked_values(predictions: Predictions) -> Floats:
+def _expected_values(predictions: Predictions) -> Floats:
     return predictions.values if predictions.means is None else predictions.means

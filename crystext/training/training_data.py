@@ -15,6 +15,8 @@ from crystext.data.property_table import read_property_table
 from crystext.data.shipped import (
     TRAINING_SET,
     is_shipped_training,
+    predictor_training_files,
+    read_predictor_training,
     read_shipped_training,
     shipped_set,
 )
@@ -94,6 +96,8 @@ def read_data(recipe: Recipe) -> TrainingData:
     if is_shipped_training(store):
         shipped = shipped_set(TRAINING_SET)
         return TrainingData(dict(read_shipped_training()), _digest(shipped, shipped))
+    if files := predictor_training_files(store):
+        return TrainingData(dict(read_predictor_training()), _digest(*files))
     if not store.exists() and recipe.text_task is not None:
         raise InputError(
             f"no folder {store}; the task text learns a corpus of `crystext corpus build`, and "

@@ -5,7 +5,8 @@
 
 The test set is MP-20's validation split as it ships, whose labels neither trained nor calibrated
 the predictor. Each crystal is read as Wyckoff text, and again as a composition alone. A random
-forest on element features, fitted to the same training set, and the mean stand beside it.
+forest on element features, fitted to the published labels of the shipped training set, and the mean
+stand beside it; `--baselines` takes their figures from an earlier result file.
 
 With `--run`, the samples of a run are ranked by predicted energy above hull, and compared with
 their energies above hull after relaxing: the table of `crystext hull` on the relaxed run.
@@ -14,6 +15,7 @@ their energies above hull after relaxing: the table of `crystext hull` on the re
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,8 +41,8 @@ from crystext.tasks.property_prediction import property_value
 from evaluation.result_file import Report, current_results, rounded, share, write_result
 
 HULL_THRESHOLD = 0.025
-"""Energy above hull in eV/atom above which a crystal counts as off the hull: no training crystal
-lies higher."""
+"""Energy above hull in eV/atom above which a crystal counts as off the hull: no label of
+`training.parquet` is higher."""
 
 LOW_ENERGY = 0.1
 """Energy above hull in eV/atom below which a relaxed sample counts as low."""
@@ -57,11 +59,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--run", type=Path, help="samples, with --energies")
     parser.add_argument("--energies", type=Path, help="their table by `crystext hull`")
     parser.add_argument("--no-baselines", action="store_true")
+    parser.add_argument("--baselines", type=Path, help="a result file that has their figures")
     options = parser.parse_args(arguments)
-    chosen = [x for x in (options.run, options.energies) if x is not None]
+    chosen = [x for x in (options.run, options.energies, options.baselines) if x is not None]
     return write_result(
         options.out,
-        lambda: measure(options.model, options.run, options.energies, not options.no_baselines),
+        lambda: measure(
+            options.model,
+            options.run,
+            options.energies,
+            options.baselines or not options.no_baselines,
+        ),
         script=__file__,
         arguments=sys.argv[1:] if arguments is None else arguments,
         packages=("torch", "transformers", "scikit-learn"),
@@ -70,8 +78,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
 
 
-def measure(model: str, run: Path | None, energies: Path | None, baselines: bool) -> Report:
-    """Return all figures."""
+def measure(model: str, run: Path | None, energies: Path | None, baselines: Path | bool) -> Report:
+    """Return all figures.
+
+    Args:
+        model: what is measured.
+        run: see `ranked_samples`.
+        energies: likewise.
+        baselines: whether they are fitted, or a result file that has their figures.
+    """
     predictor = LanguagePredictor.open(model)
     records = [_labelled(x) for x in read_shipped_set(shipped_set("mp20_val"), wyckoff=True)]
     formulas = [_formula_alone(predictor, record) for record in records]
@@ -82,7 +97,9 @@ def measure(model: str, run: Path | None, energies: Path | None, baselines: bool
         "structure": figures(predictor, records, percentiles),
         "composition": figures(predictor, formulas, percentiles),
     }
-    if baselines:
+    if isinstance(baselines, Path):
+        report["baselines"] = json.loads(baselines.read_text(encoding="utf-8"))["baselines"]
+    elif baselines:
         report["baselines"] = _baselines(predictor, formulas)
     if run is not None and energies is not None:
         report["samples"] = ranked_samples(predictor, run, energies)
@@ -129,10 +146,11 @@ def _figures_of(predictions: Predictions, truth: Floats, percentiles: Floats) ->
         "mae", "rmse", "r2", "mad_over_mae", "spearman",
     )  # fmt: skip
     if predictions.target.name == "e_above_hull":
-        ranking = predictions.values if predictions.means is None else predictions.means
-        report["spearman_of_expected_value"] = rounded(spearman(truth, ranking))
         off = (truth > HULL_THRESHOLD).astype(float)
-        report[f"auc_above_{HULL_THRESHOLD}"] = rounded(roc_auc(off, ranking))
+        for kind, ranking in _rankings(predictions).items():
+            name = "" if kind == "value" else f"_of_expected_{kind}"
+            report[f"spearman_of_expected_{kind}"] = rounded(spearman(truth, ranking))
+            report[f"auc_above_{HULL_THRESHOLD}{name}"] = rounded(roc_auc(off, ranking))
     for level, bounds in predictions.intervals.items():
         scores = interval_scores(truth, bounds, level)
         report[f"interval_{100 * level:.0f}"] = {
@@ -146,6 +164,12 @@ def _figures_of(predictions: Predictions, truth: Floats, percentiles: Floats) ->
             },
         }
     return report
+
+
+def _rankings(predictions: Predictions) -> dict[str, Floats]:
+    """Return what orders records: the expected value, and the expected rank if there is one."""
+    value = predictions.values if predictions.means is None else predictions.means
+    return {"value": value, "rank": value if predictions.ranks is None else predictions.ranks}
 
 
 def _near_and_far(
@@ -204,15 +228,19 @@ def ranked_samples(predictor: LanguagePredictor, run: Path, energies: Path) -> R
     above = dict(zip(table["name"].astype(int), table["e_above_hull_ev_per_atom"], strict=True))
     records = [x for x in read_records(run) if x.name.isdigit() and int(x.name) in above]
     found = predictor.predict(records, ["e_above_hull"])["e_above_hull"]
-    ranking = found.values if found.means is None else found.means
+    rankings = _rankings(found)
     truth = np.array([above[int(record.name)] for record in records], dtype=float)
+    return _parts(truth, rankings["rank"]) | {"by expected value": _parts(truth, rankings["value"])}
+
+
+def _parts(truth: Floats, ranking: Floats) -> Report:
     low = truth < LOW_ENERGY  # What has no energy is not low.
     order = np.argsort(np.where(np.isfinite(ranking), ranking, np.inf), kind="stable")
     tenth = max(1, len(order) // 10)
     best, worst = low[order[:tenth]], low[order[-tenth:]]
     known = np.isfinite(truth) & np.isfinite(ranking)
     return {
-        "samples": len(records),
+        "samples": len(truth),
         "all": share(int(low.sum()), len(low)),
         "best tenth by prediction": share(int(best.sum()), tenth),
         "worst tenth by prediction": share(int(worst.sum()), tenth),

@@ -71,9 +71,13 @@ class Written(NamedTuple):
 
 
 def write(cif: str) -> Written:
+    """Write the crystal of a CIF."""
+    return write_crystal(crystal_of_p1_cif(cif))
+
+
+def write_crystal(crystal: Crystal) -> Written:
     """Write a crystal by its symmetry, or in full where it would not come back."""
     warnings.simplefilter("ignore")
-    crystal = crystal_of_p1_cif(cif)
     try:
         text = encode(crystal, SYMMETRIC)
         read = decode(text).crystal

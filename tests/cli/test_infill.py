@@ -97,6 +97,26 @@ def test_every_option_reaches_the_proposals(
         assert record["positions"][:5] == SRTIO3.positions.tolist()
 
 
+def test_an_asymmetric_unit_is_completed_with_its_symmetry(
+    cli: Run, tmp_path: Path, refusal: Callable[..., str]
+) -> None:
+    rows = ["Ti1 Ti 0 0 0", "O1 O ? ? 0"]
+    cell = {"length_a": "4.594", "length_b": "4.594", "length_c": "2.959"}
+    path, out = tmp_path / "rutile.cif", tmp_path / "out"
+    path.write_text(
+        cif_of(rows, cell).replace("loop_", "_symmetry_Int_Tables_number 136\nloop_", 1)
+    )
+    ended = cli("infill", path, "--n", 3, "--space-group", "file", "--out", out)
+    assert ended.returncode == 0, ended.stderr
+    assert "orbits found" in ended.stdout
+    first = json.loads((out / "infill_results.jsonl").read_text().splitlines()[0])
+    assert first["symbols"] == ["Ti"] * 2 + ["O"] * 4
+    assert first["orbits"].split()[1] in ("4f", "4g")
+    assert first["space_group"] == 136
+    said = refusal(path, "--space-group", "Fm-3m")
+    assert "those of space group 136" in said
+
+
 def test_the_seed_of_a_completion_goes_on_with_no_run(cli: Run) -> None:
     shown = {name: cli(name, "--help").stdout for name in ("sample", "infill")}
     assert "keeps its seed" in " ".join(shown["sample"].replace("│", " ").split())

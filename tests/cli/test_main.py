@@ -26,6 +26,7 @@ COMMANDS = (
     "sample",
     "relax",
     "hull",
+    "export",
     "merge",
     "push",
     "view",

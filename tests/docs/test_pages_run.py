@@ -28,7 +28,7 @@ SERVICE = "http://localhost:8000/v1"
 WRITTEN = {
     "tutorial": ["na-ti-o.png", "na-report/report.html", "relaxed/cif", "energies.csv", "best.png"],
     "condition": ["titanates/attempts.jsonl", "requests/attempts.jsonl"],
-    "complete": ["variants/infill_results.jsonl", "completed/infill_results.jsonl", "p1.cif"],
+    "complete": ["variants/infill_results.jsonl", "rutile/infill_results.jsonl", "anatase/cif"],
     "python": ["perovskite.cif"],
     "read_files": ["cscl.cif"],
     "evaluate": ["theirs/report.json", "report/report.json", "selected", "diverse.extxyz"],
@@ -43,6 +43,7 @@ WRITTEN = {
     "study": ["study-report/report.html", "study-report/study.json", "targets.parquet"],
     "predict": ["predictions.csv", "asked.answers.jsonl"],
     "energies": ["energies.csv", "copper/relaxed.parquet"],
+    "export": ["vasp/001-CsCl/POTCAR.spec", "espresso/001-CsCl/pw.in", "cifs/001-CsCl.cif"],
     "corpus": ["corpus/corpus.json", "corpus/validation/papers/00000.bin"],
     "train": ["smoke/model", "my-model/model", "draws/attempts.jsonl", "whole/model.safetensors"],
     "many_machines": ["shared-run/attempts.jsonl"],

@@ -12,7 +12,8 @@ import pytest
 
 from crystext.structures.crystal import Crystal
 from crystext.text import decode, encode
-from tests.example_crystals import EXAMPLE_CRYSTALS
+from evaluation.measure import infilling_symmetry
+from tests.example_crystals import EXAMPLE_CRYSTALS, NACL, SRTIO3
 
 CENTRE = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
 
@@ -125,6 +126,14 @@ def test_infilling_ranks_elements_and_compares_volumes(measure, tmp_path, tiny_m
     # With constraints, even a model of random weights writes a cell, and hardly ever without.
     assert report["cell"]["first proposal"]["shares"]["a cell"]["count"] == 1
     assert report["cell"]["drawn at temperature 1"]["shares"]["a cell"]["count"] == 0
+
+
+def test_hidden_orbits_are_counted_where_they_are_found(tmp_path):
+    write_table(tmp_path / "known.parquet", [NACL, SRTIO3])
+    found = infilling_symmetry.measured(tmp_path / "known.parquet", 2, 2, 0, "shipped")
+    assert found["crystals"] == 2
+    assert found["shares"]["found first"]["count"] == 2
+    assert found["shares"]["refused"]["count"] == 0
 
 
 def refused(root, script, *options):

@@ -32,6 +32,35 @@ def test_quantiles_and_means_are_those_of_a_normal_distribution() -> None:
     assert found.modes() == pytest.approx([-1.0, 0.3])
 
 
+def test_expected_ranks_count_what_lies_below_and_half_of_what_is_equal() -> None:
+    found = AnswerDistribution(
+        np.array([0.0, 0.05, 5.0]),
+        np.array([[1.0, 0, 0], [0.5, 0.5, 0], [0.9, 0, 0.1], [0, 0, 1.0]]),
+    )
+    # In the mean 0.6 of the probability is at 0, 0.125 at 0.05 and 0.275 at 5.
+    ranks = np.array([0.3, 0.6625, 0.8625])
+    assert found.expected_ranks() == pytest.approx(found.probabilities @ ranks)
+    assert found.expected_ranks().mean() == pytest.approx(0.5)
+    # A small chance of a very high value outweighs in the mean what is likely to be higher.
+    assert found.means()[2] > found.means()[1]
+    assert found.expected_ranks()[2] < found.expected_ranks()[1]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10**6), st.floats(0.1, 10))
+def test_ranks_are_those_of_equal_values_in_each_row_and_of_any_ascending_scale(
+    seed: int, power: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    values, chances = np.sort(rng.random(6)), rng.dirichlet(np.ones(6), 5)
+    found = AnswerDistribution(values, chances).expected_ranks()
+    repeated = AnswerDistribution(np.tile(values, (5, 1)), chances)
+    assert repeated.expected_ranks() == pytest.approx(found)
+    assert AnswerDistribution(values**power, chances).expected_ranks() == pytest.approx(found)
+    certain = AnswerDistribution(values, np.eye(6))
+    assert certain.expected_ranks() == pytest.approx((np.arange(6) + 0.5) / 6)
+
+
 def test_a_value_with_most_of_the_probability_is_the_median_itself() -> None:
     found = AnswerDistribution(np.array([0.0, 1.0, 2.0]), np.array([[0.6, 0.3, 0.1]]))
     assert found.medians().tolist() == [0.0]

@@ -4,4 +4,9 @@
 user's specification into a partial crystal, `symmetry` keeps its space group and makes equivalent
 sites share an element. `complete` completes it with a model, `result` is a completion with its
 changes, and `ranking` orders completions.
+
+In a space group, missing atoms are found orbit by orbit: `group_settings` finds the group's
+operations in a cell, `orbit_parts` and `orbit_task` say which orbits lack and put those found into
+the structure, `complete_with_symmetry` samples and ranks them, and `clusters` takes those together
+that differ little. `relaxed` relaxes completions and ranks them by energy.
 """

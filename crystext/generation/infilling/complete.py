@@ -8,16 +8,27 @@ from typing import TYPE_CHECKING
 
 from crystext.conditions.sampling_constraints import Constraints
 from crystext.errors import SettingError, did_you_mean
+from crystext.generation.infilling.complete_with_symmetry import (
+    WyckoffCompleter,
+    WyckoffTask,
+    make_wyckoff_task,
+)
 from crystext.generation.infilling.ranking import rank_keys
 from crystext.generation.infilling.result import (
     InfillResult,
     changes_between,
+    closest_contact_problem,
     completed_labels,
     has_atoms_too_close,
     with_ranks,
 )
 from crystext.generation.infilling.specify import InfillSpec, specify, split_names
-from crystext.generation.infilling.symmetry import share_elements_by_orbit, space_group_of
+from crystext.generation.infilling.symmetry import (
+    requested_settings,
+    settings_of_structure,
+    share_elements_by_orbit,
+    space_group_of,
+)
 from crystext.grammar.infilling import is_single_element
 from crystext.inference.generate import TextGenerator
 from crystext.inference.types import DEFAULT_CONSTRAINTS, Request, SamplingSettings
@@ -26,6 +37,7 @@ from crystext.metrics.uniqueness import duplicates_of
 from crystext.runtime.validate_numbers import whole_number
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import PYMATGEN_TOLERANCES
+from crystext.structures.wyckoff.setting import GroupSetting
 from crystext.tasks.infilling import infill_prompt
 from crystext.text.partial import PartialCrystal
 
@@ -53,9 +65,14 @@ class InfillRun:
     truncated: int
     """Number of these texts that exceeded the model's maximum length."""
     rejected: int
-    """Number of results left out because they do not keep the space group."""
+    """Number of results left out because they do not keep the space group, or of texts that do not
+    agree with known coordinates or a formula."""
     space_group: int | None
-    """The space group to keep; None if any is accepted."""
+    """The space group to keep, or to complete in; None if any is accepted."""
+    only_space_group: bool = True
+    """Whether completions in another space group are left out."""
+    potential: str = ""
+    """Name of the potential with which the completions are relaxed; empty if they are not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +84,8 @@ class InfillTask:
     """What is given, and places of added atoms."""
     space_group: int | None
     """The space group to keep; None if any is accepted."""
+    wyckoff: WyckoffTask | None = None
+    """Set if orbits of a space group are completed."""
 
 
 def make_infill_task(
@@ -74,7 +93,8 @@ def make_infill_task(
     spec: InfillSpec,
     *,
     keep: Collection[str] | str = (),
-    max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
+    space_group: int | str | None = None,
+    constraints: Constraints = DEFAULT_CONSTRAINTS,
 ) -> InfillTask:
     """Return the task, checked before any model is loaded.
 
@@ -84,7 +104,11 @@ def make_infill_task(
         keep: one or several of `KEEP_OPTIONS`. With `space_group`, the prompt names it, equivalent
             sites hold one element, and completions in another group are left out; the cell is kept
             unless `spec` makes it unknown.
-        max_atoms: maximum number of atoms of a crystal to which atoms are added.
+        space_group: number or symbol of the space group in which missing atoms are found orbit by
+            orbit; `file` is that which the file declares, and the default for a file that lists
+            an asymmetric unit with `?`.
+        constraints: elements that are not filled in, and the maximum number of atoms of a crystal
+            to which atoms are added.
 
     Raises:
         SettingError: a site does not exist, or something cannot be kept.
@@ -99,8 +123,17 @@ def make_infill_task(
             )
     if "cell" in keep and spec.cell:
         raise SettingError("the cell is both unknown and to be kept; choose one")
-    partial, before = specify(sites, spec, max_atoms)
-    if "space_group" not in keep:
+    partial, before = specify(sites, spec, constraints.max_atoms)
+    strict = "space_group" in keep
+    settings: list[GroupSetting] = []
+    if space_group is not None or sites.unit is not None:
+        settings = requested_settings(space_group, partial, before)
+    elif strict and (partial.unknown.positions or partial.missing_atoms[1]):
+        settings = settings_of_structure(sites)
+    if settings:
+        made = make_wyckoff_task(partial, before, settings, constraints, strict=strict)
+        return InfillTask(partial, before, made.number, made)
+    if not strict:
         return InfillTask(partial, before, None)
     group = space_group_of(sites)
     return InfillTask(share_elements_by_orbit(partial, sites), before, group)
@@ -150,6 +183,7 @@ class Infiller:
             )
         self._generator = TextGenerator(model, self.settings)
         self._ranker: ElementRanker | None = None
+        self._completer: WyckoffCompleter | None = None
 
     def infill(
         self,
@@ -158,14 +192,16 @@ class Infiller:
         n: int = 20,
         *,
         keep: Collection[str] | str = (),
+        space_group: int | str | None = None,
         ranked: bool | None = None,
         report: Callable[[int], object] = lambda done: None,
     ) -> InfillRun:
         """Complete one structure.
 
         Args:
-            sites, spec, keep: see `make_infill_task`.
-            n: number of completions to sample, or of ranked elements to list.
+            sites, spec, keep, space_group: see `make_infill_task`.
+            n: number of completions to sample, or of ranked elements to list; with a space group,
+                of different completions.
             ranked: whether elements are ranked by their probability rather than sampled, which is
                 possible if a single element is all that is unknown; None ranks if possible.
             report: called with the number of completions sampled so far.
@@ -175,7 +211,10 @@ class Infiller:
             InputError: the structure cannot be completed in that way.
             ModelError: the model knows too few positions, or cannot write crystals.
         """
-        return self.infill_all([(sites, spec)], n, keep=keep, ranked=ranked, report=report)[0]
+        task = make_infill_task(
+            sites, spec, keep=keep, space_group=space_group, constraints=self.constraints
+        )
+        return self.complete([task], n, ranked=ranked, report=report)[0]
 
     def infill_all(
         self,
@@ -187,8 +226,9 @@ class Infiller:
         report: Callable[[int], object] = lambda done: None,
     ) -> list[InfillRun]:
         """Complete many structures, as `infill` does each; elements of all are ranked together."""
-        most = self.constraints.max_atoms
-        tasks = [make_infill_task(*each, keep=keep, max_atoms=most) for each in structures]
+        tasks = [
+            make_infill_task(*each, keep=keep, constraints=self.constraints) for each in structures
+        ]
         return self.complete(tasks, n, ranked=ranked, report=report)
 
     def complete(
@@ -203,12 +243,14 @@ class Infiller:
         n = whole_number("n", n)
         if n < 1:
             raise SettingError(f"{n} completions: expected 1 or more")
-        choices = [is_single_element(task.partial) for task in tasks]
+        choices = [task.wyckoff is None and is_single_element(task.partial) for task in tasks]
         if ranked and not all(choices):
             raise SettingError(
                 "elements can be ranked only if a single element is all that is unknown; leave "
                 "out the ranking to sample completions"
             )
+        if any(task.wyckoff is not None for task in tasks):
+            return [self._complete_one(task, n, ranked, report) for task in tasks]
         requests = [self.request(task) for task in tasks]
         by_rank = [i for i, one in enumerate(choices) if one and ranked is not False]
         rankings = self._rank([requests[i] for i in by_rank], n)
@@ -218,6 +260,29 @@ class Infiller:
             texts = ranks[i] if i in ranks else self._draw(request, n, report)
             runs.append(self._collect_results(task, request.prompt, texts, ranked=i in ranks))
         return runs
+
+    def _complete_one(
+        self, task: InfillTask, n: int, ranked: bool | None, report: Callable[[int], object]
+    ) -> InfillRun:
+        """Complete one of several structures, some of them in a space group."""
+        if task.wyckoff is None:
+            return self.complete([task], n, ranked=ranked, report=report)[0]
+        self._completer = self._completer or WyckoffCompleter(
+            self.model, self.settings, self.constraints, self.batch_size
+        )
+        run = self._completer.complete(task.wyckoff, n, report)
+        return InfillRun(
+            results=run.results,
+            sites=task.sites,
+            partial=task.partial,
+            prompt=run.prompt,
+            texts_drawn=run.texts_drawn,
+            duplicates=run.duplicates,
+            truncated=0,
+            rejected=run.rejected,
+            space_group=task.space_group,
+            only_space_group=task.wyckoff.strict,
+        )
 
     def request(self, task: InfillTask) -> Request:
         """Return the request for the completion of a structure."""
@@ -276,6 +341,9 @@ class Infiller:
             whole = _merge_duplicates(whole)
         judged = []
         for text, crystal in whole:
+            too_close = has_atoms_too_close(
+                crystal, task.partial, self.constraints.min_distance_ratio
+            )
             judged.append(
                 InfillResult(
                     index=0,
@@ -285,9 +353,8 @@ class Infiller:
                     text=text.text,
                     times_drawn=text.times_drawn,
                     changes=tuple(changes_between(task.sites, crystal)),
-                    atoms_too_close=has_atoms_too_close(
-                        crystal, task.partial, self.constraints.min_distance_ratio
-                    ),
+                    atoms_too_close=too_close,
+                    problem=closest_contact_problem(crystal) if too_close else "",
                 )
             )
         if task.space_group is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from crystext.generation.infilling.specify import unused_label
 from crystext.io.read.partial_structures import PartialStructure
 from crystext.structures.crystal import Crystal, Floats
 from crystext.structures.distances import image_distances, min_distances, shortest_lattice_vector
-from crystext.structures.properties import density, reduced_formula
+from crystext.structures.properties import density, reduced_formula, space_group_symbols
 from crystext.structures.space_groups import find_space_group
 from crystext.text.partial import PartialCrystal
 
@@ -71,6 +71,13 @@ class InfillResult:
     """Whether the changes bring atoms closer than the minimum distance."""
     keeps_space_group: bool | None = None
     """Whether it has the space group to keep; None if any is accepted."""
+    orbits: tuple[str, ...] = ()
+    """With a space group: the orbits that were found, such as `O 8e 0.208`."""
+    problem: str = ""
+    """What speaks against it: atoms that are too close, another space group, or a relaxation that
+    failed; empty if nothing."""
+    energy: float | None = None
+    """eV per atom after relaxing; None if it was not relaxed, or has none."""
 
     @property
     def structure(self) -> Structure:
@@ -109,6 +116,9 @@ class InfillResult:
             "density": density(self.crystal),
             "count": self.times_drawn,
             "atoms_too_close": self.atoms_too_close,
+            "orbits": "; ".join(self.orbits),
+            "problem": self.problem,
+            "energy": self.energy,
         }
 
     def record(self) -> dict[str, Any]:
@@ -216,6 +226,43 @@ def has_atoms_too_close(
         if (apart < table[numbers[site], numbers[others]] - _DISTANCE_TOLERANCE).any():
             return True
     return False
+
+
+class ClosestContact(NamedTuple):
+    """The two atoms that are closest for their elements."""
+
+    symbols: tuple[str, str]
+    distance: float
+    """Å."""
+
+
+def closest_contact(crystal: Crystal) -> ClosestContact:
+    """Return the two atoms whose distance is smallest beside the sum of their covalent radii."""
+    count, numbers = len(crystal), crystal.numbers
+    apart = image_distances(
+        np.broadcast_to(crystal.lattice, (count, 3, 3)),
+        crystal.positions,
+        np.broadcast_to(crystal.positions, (count, count, 3)),
+    )
+    np.fill_diagonal(apart, shortest_lattice_vector(crystal.lattice[None])[0])
+    ratios = apart / min_distances(1.0)[numbers[:, None], numbers]
+    first, second = (int(i) for i in np.unravel_index(int(ratios.argmin()), ratios.shape))
+    names = crystal.symbols[first], crystal.symbols[second]
+    return ClosestContact(names, float(apart[first, second]))
+
+
+def closest_contact_problem(crystal: Crystal) -> str:
+    """Return which atoms are too close: `atoms too close: O-O 1.34 Å`."""
+    found = closest_contact(crystal)
+    return f"atoms too close: {'-'.join(found.symbols)} {found.distance:.2f} Å"
+
+
+def group_problem(space_group: int | None) -> str:
+    """Return that a completion has another space group than the one asked for."""
+    name = "none"
+    if space_group is not None:
+        name = f"{space_group_symbols()[space_group]} ({space_group})"
+    return f"space group {name}"
 
 
 def with_ranks(results: Sequence[InfillResult]) -> tuple[InfillResult, ...]:

@@ -19,6 +19,9 @@ from crystext.runtime.run_folder import rename_keys
 
 ATTEMPTS_FILE, RELAXED_FILE = "attempts.jsonl", "relaxed.parquet"
 
+EXPORT_INDEX_FILE = "export_index.csv"
+"""Index of the files of an export, which holds no structures itself."""
+
 
 ATTEMPT_EXPECTED = "a JSON object with index, text and failure"
 """The expected form of a line of attempts.jsonl."""
@@ -38,6 +41,7 @@ def primary_files(paths: list[PurePosixPath]) -> set[PurePosixPath]:
     Args:
         paths: paths of the files, within the folder or zip.
     """
+    paths = [path for path in paths if path.name != EXPORT_INDEX_FILE]
     ours = {path.parent for path in paths if path.name in (ATTEMPTS_FILE, RELAXED_FILE)}
     if not ours:
         return set(paths)

@@ -17,11 +17,22 @@ from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import InputError
 from crystext.io.read import as_crystal, read_crystal, require_path
 from crystext.io.read.cif import read_cif, read_partial_cif
+from crystext.io.read.cif.formula import CifFormula
+from crystext.io.read.cif.operations import Operations
 from crystext.io.read.sources import pieces
 from crystext.structures.crystal import Crystal, Floats, Ints
 
 if TYPE_CHECKING:
     from crystext.io.read import CrystalSource
+
+
+class AsymmetricUnit(NamedTuple):
+    """What a CIF says of the atoms that its sites generate."""
+
+    multiplicities: Ints
+    """Number of atoms of each site; 0 if the file does not say. Shape (N,)."""
+    formula: CifFormula | None
+    """None if the file has none that can be counted."""
 
 
 class PartialStructure(NamedTuple):
@@ -37,12 +48,17 @@ class PartialStructure(NamedTuple):
     """Fractional coordinates; shape (N, 3)."""
     labels: tuple[str, ...]
     """Unique labels of the sites: from the file, or element and number, such as Fe1."""
+    symmetry: tuple[Operations, ...] = ()
+    """The symmetry operations of a CIF; several if it leaves the setting of its group open."""
+    unit: AsymmetricUnit | None = None
+    """Set if the sites are those of an asymmetric unit, from which `symmetry` generates atoms."""
 
 
 def read_partial_structure(source: str | Path, *, lenient: bool = False) -> PartialStructure:
     """Read the single structure of a source, which may be partially known.
 
-    A CIF whose atoms follow from symmetry operations must be complete, like any other format.
+    Of a CIF with unknown values whose atoms follow from symmetry operations, the sites are those
+    that it lists: the asymmetric unit. A complete one is expanded to all atoms.
 
     Args:
         source: a file, or a folder or zip with one structure.
@@ -77,14 +93,17 @@ def partial_structure_of(crystal: Crystal, labels: Sequence[str] = ()) -> Partia
 
 def _partial_structure_of_cif(text: str) -> PartialStructure:
     if (part := read_partial_cif(text)) is not None:
+        unit = AsymmetricUnit(part.multiplicities, part.formula)
         return PartialStructure(
             part.lengths, part.angles, part.numbers, part.positions,
             _distinct_labels(part.labels, part.numbers),
+            part.symmetry, unit if part.symmetry else None,
         )  # fmt: skip
     reading = read_cif(text)
-    return partial_structure_of(
+    sites = partial_structure_of(
         reading.crystal, _distinct_labels(reading.labels, reading.crystal.numbers)
     )
+    return sites._replace(symmetry=(reading.operations,))
 
 
 def _distinct_labels(labels: tuple[str, ...], numbers: Ints) -> tuple[str, ...]:

@@ -40,6 +40,8 @@ class Answers:
     """(n, 2) by level."""
     modes: Floats | None = None
     """The most probable ones; None where values have no distribution over answers."""
+    ranks: Floats | None = None
+    """(n,) expected ranks among these answers; None likewise."""
 
 
 class TargetModel(Protocol):
@@ -165,6 +167,7 @@ def scatter(
         spread(answers.values, (n,)),
         problems,
         means=None if answers.means is None else spread(answers.means, (n,)),
+        ranks=None if answers.ranks is None else spread(answers.ranks, (n,)),
         modes=None if answers.modes is None else spread(answers.modes, (n,)),
         intervals={level: spread(x, (n, 2)) for level, x in answers.intervals.items()},
     )

@@ -24,13 +24,15 @@ unambiguous file has no notes.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from crystext.errors import InputError
+from crystext.io.read.cif.build import METRIC_TOLERANCE
 from crystext.io.read.cif.choice import choose_reading
-from crystext.io.read.cif.formula import formula_of
+from crystext.io.read.cif.formula import CifFormula, formula_of
 from crystext.io.read.cif.grammar import (
     UNKNOWN_VALUES,
     CifBlock,
@@ -38,6 +40,7 @@ from crystext.io.read.cif.grammar import (
     looks_like_cif,
     parse_block,
 )
+from crystext.io.read.cif.operations import Operations
 from crystext.io.read.cif.sites import cif_number, read_site_table
 from crystext.io.read.cif.symmetry_candidates import read_symmetry
 from crystext.structures.crystal import Crystal, Floats, Ints
@@ -70,16 +73,25 @@ class CifReading(NamedTuple):
     notes: tuple[str, ...]
     labels: tuple[str, ...]
     """The file's labels of its sites if it lists every atom; empty if symmetry generates atoms."""
+    operations: Operations
+    """The operations with which it is read."""
 
 
 class PartialCif(NamedTuple):
-    """The atoms of a CIF that lists all of them; nan, or 0 for an element, in place of `?`."""
+    """The sites of a CIF with unknown values; nan, or 0 for an element, in place of `?`."""
 
     lengths: Floats
     angles: Floats
     numbers: Ints
     positions: Floats
     labels: tuple[str, ...]
+    symmetry: tuple[Operations, ...]
+    """The operations that generate the other atoms: several if the file leaves the setting of its
+    space group open, none if every atom is listed."""
+    multiplicities: Ints
+    """Number of atoms that each site generates according to the file; 0 if it does not say."""
+    formula: CifFormula | None
+    """None if the file has none that can be counted."""
 
 
 def read_cif(text: str, *, lenient: bool = False) -> CifReading:
@@ -113,15 +125,14 @@ def read_cif(text: str, *, lenient: bool = False) -> CifReading:
     notes = [*table.notes, *choice.notes, *_volume_note(block, crystal)]
     whole = choice.candidate.operations.is_identity and len(crystal) == len(table.rows)
     labels = tuple(row.label for row in table.rows) if whole else ()
-    return CifReading(crystal, tuple(dict.fromkeys(notes)), labels)
+    return CifReading(crystal, tuple(dict.fromkeys(notes)), labels, choice.candidate.operations)
 
 
 def read_partial_cif(text: str) -> PartialCif | None:
     """Read a CIF with `?` in place of unknown values; None for a CIF without unknown values.
 
     Raises:
-        InputError: the CIF has unknown values and its atoms follow from symmetry, or known values
-            are invalid.
+        InputError: known values are invalid, or the file leaves its symmetry operations open.
     """
     block = parse_block(text)
     values = _cell_parameters(block)
@@ -131,15 +142,6 @@ def read_partial_cif(text: str) -> PartialCif | None:
     )
     if not unknown:
         return None
-    known = values if all(map(math.isfinite, values)) else _PLACEHOLDER_CELL
-    symmetry = read_symmetry(block, np.array(known[:3]), np.array(known[3:]))
-    if any(not candidate.operations.is_identity for candidate in symmetry.candidates):
-        raise InputError(
-            "it has unknown values (?), and its atoms follow from symmetry; expected every atom to "
-            "be listed, in P 1; try `crystext encode FILE.cif | crystext decode -` on the file "
-            "without the ?, which lists every atom, or `crystext infill FILE.cif --coordinates "
-            "LABEL`"
-        )
     for name, value in zip(CELL_TAGS, values, strict=True):
         found = block.first_value(name)
         if found and not math.isfinite(value):
@@ -150,7 +152,39 @@ def read_partial_cif(text: str) -> PartialCif | None:
         np.array([row.number for row in table.rows], dtype=np.int64),
         np.array([row.position for row in table.rows], dtype=np.float64),
         tuple(row.label for row in table.rows),
+        _operations_of_partial(block, values),
+        np.array([row.multiplicity for row in table.rows], dtype=np.int64),
+        formula_of(block),
     )
+
+
+def _operations_of_partial(block: CifBlock, values: Sequence[float]) -> tuple[Operations, ...]:
+    """Return the operations that a CIF with unknown values may mean; none for P1.
+
+    Raises:
+        InputError: the file contradicts itself.
+    """
+    whole = all(map(math.isfinite, values))
+    lengths, angles = (
+        np.where(np.isfinite(values[part]).all(), values[part], _PLACEHOLDER_CELL[part])
+        for part in (slice(3), slice(3, 6))
+    )
+    symmetry = read_symmetry(block, lengths, angles)
+    candidates = [candidate.operations for candidate in symmetry.candidates]
+    if all(operations.is_identity for operations in candidates):
+        return ()
+    if symmetry.conflict:
+        raise InputError(
+            f"{symmetry.conflict}; unknown values (?) leave it open which is right. Correct it"
+        )
+    if problem := candidates[0].group_problem:
+        raise InputError(f"its symmetry operations are not a group: {problem}")
+    if whole and candidates[0].metric_misfit(lengths, angles) > METRIC_TOLERANCE:
+        raise InputError(
+            "its symmetry operations do not keep its cell; expected lengths to be equal, or angles "
+            "to be 90 or 120 degrees, as the group needs them. Correct the cell, or the group"
+        )
+    return tuple(candidates)
 
 
 def _cell_parameters(block: CifBlock) -> list[float]:
