@@ -126,3 +126,7 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     same = [other for other in choices if other.lower() == name.lower()]
     near = same or difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+class WorkerDeathError(CrystextError):
+    """Raised by an executor for a task whose processes died, as often as the executor allows."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from crystext.conditions import Conditions
 from crystext.conditions.keywords import ConditionKwargs
 from crystext.conditions.sampling_constraints import Constraints
+from crystext.discover.keywords import DiscoverKwargs
 from crystext.generation.infilling.complete import Infiller, make_infill_task
 from crystext.generation.infilling.specify import InfillSpec, SiteReference
 from crystext.generation.keywords import (
@@ -42,6 +43,7 @@ from crystext.text import get_format
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crystext.discover.history import Candidate
     from crystext.energies.potentials import PotentialSource
     from crystext.inference.likelihood import LikelihoodScorer, Score
     from crystext.io.read import CrystalSource
@@ -330,6 +332,23 @@ class CrystalLM:
             with progress_bar("relaxing", len(result.results), progress) as report:
                 result = relax_run(result, potential, report=report)
         return InfillResults(result.results, result, settings.seed)
+
+    def discover(self, **keywords: Unpack[DiscoverKwargs]) -> Iterator[Candidate]:
+        """Search new crystals as `crystext discover` does, and yield each as its round ends.
+
+        Args:
+            **keywords: conditions on the crystals as in `sample`; settings and limits of the
+                search, see `discover.keywords.DiscoverKwargs`. With `out`, a folder, its search is
+                continued, and the candidates that it has come first.
+
+        Raises:
+            SettingError: a number is out of range; no crystal can satisfy the conditions.
+            ModelError: the model cannot write crystals, or a potential cannot be used.
+            RunError: the folder holds something else.
+        """
+        from crystext.discover.open import run_search
+
+        return run_search(self.files, keywords, model=self._loaded)
 
     def score(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 # Several processes test at once, on as many cores: more threads would only wait for each other, and
 # sums that are split over threads round differently.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# A shell that starts the tests in the background has them ignore interrupts, and so would commands
+# that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Machines that test are busy: how long one example takes says nothing. The same examples every
 # time, so that a failure is the change's own; `--hypothesis-profile explore` looks for new ones.

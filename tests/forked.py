@@ -41,7 +41,9 @@ _IMPORTED = (
 )
 """What most commands need."""
 
-_CONTEXT = get_context("forkserver") if hasattr(os, "fork") else get_context("spawn")
+CONTEXT = get_context("forkserver") if hasattr(os, "fork") else get_context("spawn")
+if hasattr(os, "fork"):
+    CONTEXT.set_forkserver_preload(list(_IMPORTED))  # type: ignore[attr-defined]
 _STREAMS = ("stdin", "stdout", "stderr")
 
 
@@ -63,12 +65,11 @@ def run_forked(
     Raises:
         subprocess.TimeoutExpired: it took longer, and was killed.
     """
-    _CONTEXT.set_forkserver_preload(list(_IMPORTED))
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "stdin").write_text(input, encoding="utf-8")
         where = Path(cwd or ".").resolve()
-        process = _CONTEXT.Process(
+        process = CONTEXT.Process(
             target=_run, args=(list(arguments), where, dict(os.environ), folder)
         )
         process.start()

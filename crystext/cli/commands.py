@@ -22,6 +22,7 @@ COMMANDS: Registry[Command] = Registry(
         "chat": "crystext.cli.chat:COMMAND",
         "benchmark": "crystext.cli.benchmark:COMMAND",
         "study": "crystext.cli.study:COMMAND",
+        "discover": "crystext.cli.discover:COMMAND",
         "relax": "crystext.cli.relax:COMMAND",
         "hull": "crystext.cli.hull:COMMAND",
         "export": "crystext.cli.export:COMMAND",

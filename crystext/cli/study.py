@@ -18,7 +18,12 @@ GridName = Annotated[
     str, typer.Argument(metavar="GRID", help="A shipped grid, or a YAML file.", show_default=False)
 ]
 GridData = Annotated[
-    Path, typer.Option(metavar="DIR", help="Folder with the grid's tables.", show_default=False)
+    Path,
+    typer.Option(
+        metavar="DIR",
+        help="Folder with the grid's tables; the table shipped needs none.",
+        show_default="this folder",
+    ),
 ]
 
 
@@ -71,7 +76,7 @@ def report(
 
 def check(
     grid: GridName,
-    data: GridData,
+    data: GridData = Path(),
 ) -> None:
     """Check a grid beside its data, and print what it would train; nothing is trained.
 
@@ -86,8 +91,8 @@ def check(
 
 def run(
     grid: GridName,
-    data: GridData,
     out: Annotated[Path, typer.Option(help="Folder of the study.", show_default=False)],
+    data: GridData = Path(),
     cells: Annotated[
         str | None,
         typer.Option(
@@ -100,16 +105,17 @@ def run(
         bool, typer.Option("--check", help="Check the grid as study check does, and stop.")
     ] = False,
 ) -> None:
-    """Run a grid: pretrain its cells, and fine-tune small networks on what each checkpoint says.
+    """Run a grid: pretrain its cells, fine-tune them on the tasks, and have them write crystals.
 
-    Several processes may share OUT. A killed run goes on with the same command. OUT is read by
-    crystext study report.
+    Several processes may share OUT. A killed run goes on with the same command. crystext study show
+    tells how far it is, and crystext study report reads OUT.
     """
     from rich.console import Console
 
+    from crystext.study.cells import chosen_cells
     from crystext.study.grid import load_grid
     from crystext.study.grid_checks import check_grid
-    from crystext.study.run import chosen_cells, run_study
+    from crystext.study.run import run_study
 
     loaded = load_grid(grid)
     if only_check:
@@ -120,6 +126,37 @@ def run(
     missing = run_study(loaded, data, out, part=cells, console=Console(stderr=True))
     typer.echo(f"{len(missing):,} cells are missing: {', '.join(missing)}" if missing else
                f"all cells are complete; crystext study report {out}")  # fmt: skip
+
+
+def show(
+    out: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of the study.", show_default=False)
+    ],
+) -> None:
+    """Show how far a study is: which cells are complete, run, or have stopped, and what to do next.
+
+    It may be asked while other processes run the study.
+    """
+    from collections import Counter
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from crystext.study.progress import CELL_STATES, next_step, study_progress
+
+    found = study_progress(out)
+    table = Table("cell", "state", "step", "validation loss")
+    for cell in found:
+        if cell.state in ("running", "stopped"):
+            steps = "?" if cell.steps is None else f"{cell.steps:,}"
+            loss = "" if cell.loss is None else f"{cell.loss:.4f}"
+            table.add_row(cell.name, cell.state, f"{cell.step:,} of {steps}", loss)
+    if table.rows:
+        Console().print(table)
+    counts = Counter(cell.state for cell in found)
+    listed = ", ".join(f"{counts[state]:,} {state}" for state in CELL_STATES)
+    typer.echo(f"{len(found):,} cells: {listed}")
+    typer.echo(next_step(out, found))
 
 
 def targets(
@@ -203,6 +240,7 @@ COMMAND = Command(
         "report": Command(report, "Report a study: scores, significance, scaling."),
         "check": Command(check, "Check a grid of pretrainings beside its data."),
         "run": Command(run, "Run a grid: pretrain, fine-tune, write the rows of a report."),
+        "show": Command(show, "Show how far a study is, and what to do next."),
         "targets": Command(targets, "Write targets of pretraining that need no label."),
     },
 )

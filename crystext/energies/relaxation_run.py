@@ -109,7 +109,7 @@ def relax_all(
             folder.record_start({"crystals": len(left)})
         with (
             file.appending() as append,
-            closing(_relax_in_processes(left, potential, limits, workers)) as relaxed,
+            closing(iter_relaxations(left, potential, limits, workers)) as relaxed,
         ):
             for index, relaxation in relaxed:
                 digest = digests[index]
@@ -179,13 +179,20 @@ def _relaxations_file(out: Path) -> JsonLines[tuple[str, Relaxation]]:
     return JsonLines(out / "relaxations.jsonl", _parse_relaxation, expected)
 
 
-def _relax_in_processes(
-    crystals: dict[int, Crystal],
+def iter_relaxations(
+    crystals: Mapping[int, Crystal],
     potential: PotentialSource,
     limits: RelaxationLimits,
     workers: Workers,
 ) -> Generator[tuple[int, Relaxation]]:
-    """Yield crystals as they are relaxed."""
+    """Yield crystals as they are relaxed; nothing is written.
+
+    Args:
+        crystals: by any whole number.
+        potential: see `potentials`; never `auto`.
+        limits: of each relaxation.
+        workers: processes, with one thread each; or an executor. Results do not depend on it.
+    """
     if len(crystals) < _MIN_CRYSTALS_FOR_PROCESSES:
         for index, crystal in crystals.items():
             used = load_potential_once(potential)
@@ -284,26 +291,37 @@ def _relaxation_line(digest: str, relaxation: Relaxation) -> str:
         "energy_ev": relaxation.energy,
         "steps": relaxation.steps,
         "seconds": relaxation.seconds,
-        "crystal": crystal
-        and {
-            "lengths": crystal.lengths.tolist(),
-            "angles": crystal.angles.tolist(),
-            "numbers": crystal.numbers.tolist(),
-            "positions": crystal.positions.tolist(),
-        },
+        "crystal": crystal and crystal_to_json(crystal),
     }
     return json.dumps(line) + "\n"
 
 
 def _parse_relaxation(line: Any) -> tuple[str, Relaxation]:
     outcome, cell, energy = RelaxationOutcome[line["outcome"]], line["crystal"], line["energy_ev"]
-    crystal = None
-    if cell is not None:
-        crystal = Crystal(
-            np.array(cell["lengths"]),
-            np.array(cell["angles"]),
-            np.array(cell["numbers"], dtype=np.int64),
-            np.array(cell["positions"]),
-        )
+    crystal = None if cell is None else crystal_from_json(cell)
     steps, seconds = int(line["steps"]), float(line["seconds"])
     return str(line["input"]), Relaxation(outcome, crystal, energy, steps, seconds)
+
+
+def crystal_to_json(crystal: Crystal) -> dict[str, Any]:
+    """Return a crystal as JSON values, with all digits."""
+    return {
+        "lengths": crystal.lengths.tolist(),
+        "angles": crystal.angles.tolist(),
+        "numbers": crystal.numbers.tolist(),
+        "positions": crystal.positions.tolist(),
+    }
+
+
+def crystal_from_json(values: Mapping[str, Any]) -> Crystal:
+    """Return the crystal that `crystal_to_json` wrote.
+
+    Raises:
+        LookupError, ValueError, TypeError: the values are others.
+    """
+    return Crystal(
+        np.array(values["lengths"]),
+        np.array(values["angles"]),
+        np.array(values["numbers"], dtype=np.int64),
+        np.array(values["positions"]),
+    )

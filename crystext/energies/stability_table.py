@@ -93,7 +93,7 @@ def write_energy_table(
     kinds["converged"] = pa.bool_()
     if out.suffix == ".csv":
         for row in rows:
-            row["formula"] = _csv_formula(row["formula"])
+            row["formula"] = csv_formula(row["formula"])
     schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in rows[0]])
     table = pa.Table.from_pylist(rows, schema)
     with replace_atomically(out) as partial:
@@ -146,7 +146,7 @@ def _space_group_columns(crystal: Crystal | None) -> dict[str, Any]:
     }
 
 
-def _csv_formula(formula: str | None) -> str | None:
+def csv_formula(formula: str | None) -> str | None:
     """Return a formula that readers of CSV files do not take for a missing number.
 
     The formula NaN, of sodium and nitrogen, is read as missing by pandas even between quotes.

@@ -1,4 +1,4 @@
-"""Processes that sample batches: each holds the model, and has one thread."""
+"""Processes that sample batches: each holds the model, and samples on one thread."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def sample_batches(
 ) -> Generator[tuple[SampleBatch, list[Attempt]], None, None]:
     """Yield these batches, in order, with their samples.
 
-    Close the iterator to stop the processes before they are done. The first batch of a small model
-    is sampled in this process while the others start: a few crystals come soon, and need none.
+    Close the iterator to stop the processes before they are done. With a small model this process
+    is the only worker if one is asked for; it samples the first batch while several start.
 
     Args:
         config: the model, the requests and how they are sampled.
@@ -51,7 +51,7 @@ def sample_batches(
         batches,
         workers,
         remedy=remedy,
-        first_here=_sample_here if _is_light(config) else None,
+        here=_sampling_here(config) if _is_light(config) else None,
     )
     with closing(answers):
         yield from zip(batches, answers, strict=False)
@@ -67,17 +67,26 @@ def _is_light(config: WorkerConfig) -> bool:
     )
 
 
-def _sample_here(
-    make_function: Callable[[], Callable[[SampleBatch], list[Attempt]]], batch: SampleBatch
-) -> list[Attempt]:
-    """Sample a batch in this process, with the one thread that a worker has."""
-    import torch
+def _sampling_here(config: WorkerConfig) -> Callable[[SampleBatch], list[Attempt]]:
+    """Return a function that samples a batch in this process, as a worker does.
 
-    before = torch.get_num_threads()
-    try:
-        return make_function()(batch)
-    finally:
-        torch.set_num_threads(before)
+    The model is loaded for the first batch. Threads are as before between the batches.
+    """
+    sample: Callable[[SampleBatch], list[Attempt]] | None = None
+
+    def sample_here(batch: SampleBatch) -> list[Attempt]:
+        import torch
+
+        nonlocal sample
+        before = torch.get_num_threads()
+        try:
+            sample = sample or _make_sampling(config)
+            torch.set_num_threads(1)
+            return sample(batch)
+        finally:
+            torch.set_num_threads(before)
+
+    return sample_here
 
 
 def _make_sampling(config: WorkerConfig) -> Callable[[SampleBatch], list[Attempt]]:

@@ -84,9 +84,18 @@ class AnswerDistribution:
         return np.where(probability >= _UNSPREAD_PROBABILITY, self._pick(index), spread)
 
     def interval(self, probability: float) -> Floats:
-        """Return the central interval with this probability: (N, 2)."""
+        """Return the central interval with this probability: (N, 2).
+
+        An end that falls to the least or the greatest answer is that answer: many true values equal
+        it, such as an energy above hull of 0, and an interval that begins just above would miss
+        them.
+        """
         tail = (1 - probability) / 2
-        return np.stack([self.quantiles(tail), self.quantiles(1 - tail)], axis=1)
+        low, high = self.quantiles(tail), self.quantiles(1 - tail)
+        values = np.broadcast_to(self.values, self.probabilities.shape)
+        low = np.where(low < self._upper_edges[:, 0], np.minimum(low, values[:, 0]), low)
+        high = np.where(high > self._lower_edges[:, -1], np.maximum(high, values[:, -1]), high)
+        return np.stack([low, high], axis=1)
 
     def central_levels(self, true_values: Floats) -> Floats:
         """Return the probability of the smallest central interval that holds each value (N,)."""
@@ -101,6 +110,11 @@ class AnswerDistribution:
         # Beside a value that is not spread, an interval has to leave it behind.
         inside = np.where(unspread, (true_values > here).astype(float), inside)
         levels = np.abs(2 * (before + inside * probability) - 1)
+        # An interval that ends in the range of the least or greatest answer holds that range.
+        values = np.broadcast_to(self.values, self.probabilities.shape)
+        possible = (values[:, 0] <= true_values) & (true_values <= values[:, -1])
+        edge = possible & ((index == 0) | (index == last)) & ~unspread
+        levels = np.where(edge, np.maximum(1 - 2 * probability, 0) + 1e-9, levels)
         return np.where(unspread & (true_values == here), 0.0, levels)
 
     @cached_property

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from crystext import __version__
-from crystext.errors import RunError, SettingError, describe_error
+from crystext.errors import RunError, SettingError, WorkerDeathError, describe_error
 
 CONNECT_TIMEOUT_S = 20
 """How long to wait for a scheduler and its first worker, in seconds."""
@@ -56,6 +56,8 @@ def dask_executor(address: str) -> Iterator[Executor]:
 def is_worker_death(error: BaseException) -> bool:
     """Return whether an error says that workers died repeatedly while running a task."""
     kind = type(error)
+    if isinstance(error, WorkerDeathError):
+        return True
     return kind.__name__ == "KilledWorker" and kind.__module__.startswith("distributed.")
 
 

@@ -45,7 +45,7 @@ _Answer = TypeVar("_Answer")
 Workers: TypeAlias = int | Executor
 """A number of local processes; or any executor, such as that of a cluster."""
 
-_MAX_DEATHS_PER_TASK = 2
+MAX_DEATHS_PER_TASK = 2
 """Number of processes that may die while running one task."""
 
 _MISSING_GUARD = (
@@ -89,7 +89,7 @@ def run_tasks(
         return
     remaining = (((key, 1), task) for key, task in tasks)
     retries: list[tuple[tuple[_Key, int], _Task]] = []
-    with closing(_Pool[tuple[_Key, int], _Task, _Answer](make_function, workers)) as pool:
+    with closing(ProcessPool[tuple[_Key, int], _Task, _Answer](make_function, workers)) as pool:
         while True:
             while pool.has_capacity:
                 item = retries.pop() if retries else next(remaining, None)
@@ -99,9 +99,9 @@ def run_tasks(
             if not pool.busy:
                 return
             for (key, attempt), task, answer in pool.wait():
-                if not isinstance(answer, _Death):
+                if not isinstance(answer, ProcessDeath):
                     yield key, answer
-                elif attempt < _MAX_DEATHS_PER_TASK:
+                elif attempt < MAX_DEATHS_PER_TASK:
                     retries.append(((key, attempt + 1), task))
                 else:
                     yield key, None
@@ -113,7 +113,7 @@ def run_in_order(
     workers: Workers,
     *,
     remedy: str = "try fewer --workers",
-    first_here: Callable[[Callable[[], Callable[[_Task], _Answer]], _Task], _Answer] | None = None,
+    here: Callable[[_Task], _Answer] | None = None,
 ) -> Generator[_Answer, None, None]:
     """Yield the answer of each task, in the order of the tasks.
 
@@ -125,13 +125,14 @@ def run_in_order(
             one.
         workers: maximum number of processes; or an executor, which gets all tasks at once.
         remedy: what to do if a process is killed because it ran out of memory.
-        first_here: runs the first task in this process, given `make_function` and the task, while
-            the processes start with the others. A single task then needs no process.
+        here: runs a task in this process. It is given the first one, while the processes start with
+            the others; or all of them if one worker is asked for, which is then this process. None
+            leaves all to the processes.
 
     Raises:
         CrystextError: raised by `make_function` or a task, and raised here again.
         RunError: a process died; the answers yielded before are valid.
-        RuntimeError: any other error of theirs, with its traceback.
+        RuntimeError: any other error of a process, with its traceback.
     """
     if isinstance(workers, Executor):
         try:
@@ -143,19 +144,22 @@ def run_in_order(
                 ) from None
             raise
         return
+    if here is not None and workers == 1:
+        yield from map(here, tasks)
+        return
     remaining = enumerate(tasks)
     early: dict[int, _Answer] = {}
     due = 0
-    first = next(remaining, None) if first_here is not None else None
-    with closing(_Pool[int, _Task, _Answer](make_function, workers)) as pool:
+    first = None if here is None else next(remaining, None)
+    with closing(ProcessPool[int, _Task, _Answer](make_function, workers)) as pool:
         while True:
             while pool.has_capacity and len(early) + len(pool.busy) < _MAX_TASKS_AHEAD * workers:
                 item = next(remaining, None)
                 if item is None:
                     break
                 pool.submit(*item)
-            if first_here is not None and first is not None:
-                early[0] = first_here(make_function, first[1])
+            if here is not None and first is not None:
+                early[0] = here(first[1])
                 first = None
             if due in early:
                 yield early.pop(due)
@@ -164,7 +168,7 @@ def run_in_order(
             if not pool.busy:
                 return
             for place, _, answer in pool.wait():
-                if isinstance(answer, _Death):
+                if isinstance(answer, ProcessDeath):
                     raise RunError(
                         f"a worker process ended with exit code {answer.exit_code} (-9: killed, "
                         f"perhaps out of memory; {remedy}). Results written so far are kept"
@@ -223,13 +227,13 @@ class _Started:
 
 
 @dataclass(frozen=True)
-class _Death:
+class ProcessDeath:
     """The end of a process without an answer."""
 
     exit_code: int | None
 
 
-class _Pool(Generic[_Key, _Task, _Answer]):
+class ProcessPool(Generic[_Key, _Task, _Answer]):
     """Processes, each with at most one task; they start when there is a task for them."""
 
     def __init__(self, make_function: Callable[[], Callable[[_Task], _Answer]], size: int) -> None:
@@ -248,7 +252,7 @@ class _Pool(Generic[_Key, _Task, _Answer]):
         self.busy[process] = key, task
         process.send(task)
 
-    def wait(self) -> Iterator[tuple[_Key, _Task, _Answer | _Death]]:
+    def wait(self) -> Iterator[tuple[_Key, _Task, _Answer | ProcessDeath]]:
         """Wait until a process answers or dies, and yield the result of its task.
 
         Raises:
@@ -262,7 +266,7 @@ class _Pool(Generic[_Key, _Task, _Answer]):
             if isinstance(answer, _Started):
                 continue
             del self.busy[process]
-            if not isinstance(answer, _Death):
+            if not isinstance(answer, ProcessDeath):
                 self.idle.append(process)
             yield key, task, answer
 
@@ -303,7 +307,7 @@ class _WorkerProcess:
             if not self._has_started and code is not None and code >= 0:
                 # Not killed: it ended by itself while it imported the script.
                 raise RunError(_MISSING_GUARD.format(code)) from None
-            return _Death(code)
+            return ProcessDeath(code)
         if isinstance(message, _Started):
             self._has_started = True
             return message

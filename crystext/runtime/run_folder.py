@@ -31,6 +31,7 @@ _KINDS_BY_FILE = {
     "attempts.jsonl": "a run of crystext sample",
     "relaxed.parquet": "relaxed crystals",
     "report.json": "an evaluation",
+    "candidates.csv": "a search of crystext discover",
     "recipe.yaml": "a training run",
     "store.json": "a store of crystals",
     "corpus.json": "a corpus",

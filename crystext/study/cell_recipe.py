@@ -1,80 +1,127 @@
-"""The recipe of a cell: an ordinary training run of the objective `regression_head`."""
+"""The recipe of a cell: an ordinary training run.
+
+With targets its objective is `regression_head`; of texts alone it is what its architecture learns
+from them, the task `representation`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from crystext.models.settings import TEXT_OBJECTIVES
 from crystext.structures.crystal import Floats
 from crystext.structures.property_schema import Property
 from crystext.structures.record import Label, Record
-from crystext.study.grid import Grid, GridCell
+from crystext.study.cells import GridCell
+from crystext.study.grid import Grid
+from crystext.study.networks import network_settings
 from crystext.study.study_records import amount
 from crystext.study.targets import TargetScale, TargetTable
-from crystext.tasks.representations import get_representation
+from crystext.study.written_texts import WrittenRecords, tokenizer_kind
 from crystext.training.recipe import Recipe, parse_recipe
+from crystext.training.trainer import LOG_EVERY
 from crystext.training.training_data import TrainingData
 
-_TOKENIZERS = {"byte_bpe": "bpe"}
-"""What recipes call tokenizers."""
-
 _CHECKPOINTS_OF_AN_EPOCH = 4
+"""About. They come when the training loss is logged, which is a mean over the steps since it was
+logged last: so a resumed run logs the same."""
+
+_OPERATIONS = 6
+"""In training: 2 forward, 4 backward."""
 
 
 def steps_per_epoch(grid: Grid, cell: GridCell) -> int:
-    """Return the steps of an epoch of pretraining, the last batch whole."""
-    return -(-amount(cell.data) // grid.pretraining.batch_sequences)
+    """Return the steps of an epoch of pretraining, the last batch whole.
+
+    With a given compute it is an equal part of the steps that the compute allows. A token takes 6
+    operations for each parameter, and for attention 6 for each layer, entry of a state and token of
+    its text (Kaplan et al., arXiv:2001.08361, table 1; training is three times the forward pass).
+    """
+    training = grid.pretraining
+    if training.compute is None:
+        return -(-amount(cell.data) // training.batch_sequences)
+    attention = cell.sizes.layers * cell.sizes.hidden_size * cell.mean_tokens
+    tokens = training.compute / (_OPERATIONS * (cell.parameters + attention))
+    return max(1, round(tokens / training.batch_tokens / training.epochs))
 
 
 def cell_recipe(grid: Grid, cell: GridCell, targets: Mapping[str, Property]) -> Recipe:
     """Return the recipe of a cell; the network of each epoch is kept.
 
     Dropout is that of the grid in the network and in front of its targets alike.
+
+    Args:
+        grid: of the cell.
+        cell: to train.
+        targets: of pretraining; none of the objective texts.
     """
     training, dropout = grid.pretraining, grid.pretraining.dropout
     rate = dropout[cell.architecture] if isinstance(dropout, Mapping) else dropout
     epoch = steps_per_epoch(grid, cell)
-    amount_of_data = amount(cell.data)
+    words = grid.tokenizers[cell.tokenizer]
+    network = network_settings(
+        cell.architecture, cell.sizes, rate, tokenizer_kind(words), words.vocabulary
+    )
+    batch = (
+        {"batch_sequences": training.batch_sequences}
+        if training.compute is None
+        else {"batch_tokens": training.batch_tokens}
+    )
     values: dict[str, Any] = {
         "seed": cell.seed,
-        "data": {
-            "store": grid.data.tables[0],
-            # All that are held out.
-            "validation_crystals": amount_of_data,
+        # All that are held out are scored.
+        "data": {"store": grid.data.tables[0], "validation_crystals": amount(cell.data)},
+        **_task(grid, cell, targets, rate),
+        "translate_probability": 0.0,
+        "model": {"new_network": network.model_dump(mode="json")},
+        "optim": {
+            "learning_rate": training.learning_rate,
+            "weight_decay": training.weight_decay,
+            "warmup_steps": round(training.warmup_epochs * epoch),
+            "steps": training.epochs * epoch,
+            **batch,
+            "max_tokens": training.max_tokens,
         },
+        "precision": "fp32",
+        "evaluate_every": epoch,
+        "keep_models": "every_evaluation",
+        "checkpoint_every": LOG_EVERY * max(1, epoch // _CHECKPOINTS_OF_AN_EPOCH // LOG_EVERY),
+    }
+    return parse_recipe(values, f"the grid {grid.title!r}")
+
+
+def _task(
+    grid: Grid, cell: GridCell, targets: Mapping[str, Property], rate: float
+) -> dict[str, Any]:
+    """Return what is learned: properties with targets, else the texts themselves."""
+    if grid.objective.targets == "texts":
+        return {
+            "tasks": {"representation": 1.0},
+            "representations": {"inputs": [cell.text], "equivalent_texts": False},
+            "objective": TEXT_OBJECTIVES[cell.architecture],
+        }
+    return {
         "tasks": {"property": 1.0},
         "properties": {
             "targets": {name: {"kind": target.kind} for name, target in targets.items()},
             "inputs": [cell.text],
         },
         "objective": "regression_head",
-        "head": {"loss": grid.objective.loss, "dropout": rate, "equivalent_texts": False},
-        "translate_probability": 0.0,
-        "model": {"new_network": _network(grid, cell, rate)},
-        "optim": {
-            "learning_rate": training.learning_rate,
-            "weight_decay": training.weight_decay,
-            "warmup_steps": round(training.warmup_epochs * epoch),
-            "steps": training.epochs * epoch,
-            "batch_sequences": training.batch_sequences,
-            "max_tokens": training.max_tokens,
+        "head": {
+            "loss": grid.objective.loss,
+            "dropout": rate,
+            "equivalent_texts": False,
+            "pooling": grid.fine_tuning.pooling,
         },
-        "precision": "fp32",
-        "evaluate_every": epoch,
-        "keep_models": "every_evaluation",
-        "checkpoint_every": max(1, epoch // _CHECKPOINTS_OF_AN_EPOCH),
     }
-    return parse_recipe(values, f"the grid {grid.title!r}")
 
 
 def cell_data(
-    cell: GridCell,
-    train: Sequence[Record],
-    validation: Sequence[Record],
-    table: TargetTable,
+    cell: GridCell, train: WrittenRecords, validation: WrittenRecords, table: TargetTable | None
 ) -> TrainingData:
     """Return the records of a cell with their targets as labels.
 
@@ -85,35 +132,22 @@ def cell_data(
         cell: of a grid.
         train: records of the largest pretraining; the cell learns the first of them.
         validation: records held out.
-        table: targets of the training records, then of the validation records.
+        table: targets of the training records, then of the validation records; None of texts.
     """
     count = amount(cell.data)
+    records = [*train.with_text(cell.text), *validation.with_text(cell.text)]
+    n_train = len(train.records)
+    if table is None:
+        return TrainingData.of_records(records[:count], records[n_train:], {})
     names, kinds, values_NT = _columns(table)
     scale = TargetScale.fit(names, values_NT[:count])
     kept = [i for i, name in enumerate(names) if name not in set(scale.constant)]
     targets = {names[i]: Property(names[i], names[i], kind=kinds[i]) for i in kept}
-    records = [*train, *validation]
     labelled = [
-        _labelled(record, cell.text, {names[i]: values[i] for i in kept}, targets)
+        _labelled(record, {names[i]: values[i] for i in kept}, targets)
         for record, values in zip(records, values_NT, strict=True)
     ]
-    return TrainingData.of_records(labelled[:count], labelled[len(train) :], targets)
-
-
-def _network(grid: Grid, cell: GridCell, dropout: float) -> dict[str, Any]:
-    words, sizes = grid.tokenizers[cell.tokenizer], cell.sizes
-    is_bart = cell.architecture == "bart"
-    return {
-        "architecture": cell.architecture,
-        "hidden_size": sizes.hidden_size,
-        "intermediate_size": sizes.intermediate_size,
-        "layers": sizes.layers // 2 if is_bart else sizes.layers,
-        "decoder_layers": sizes.layers // 2 if is_bart else None,
-        "heads": sizes.heads,
-        "dropout": dropout,
-        "tokenizer": _TOKENIZERS.get(words.kind, words.kind),
-        "vocabulary": words.vocabulary,
-    }
+    return TrainingData.of_records(labelled[:count], labelled[n_train:], targets)
 
 
 def _columns(table: TargetTable) -> tuple[list[str], list[Any], Floats]:
@@ -134,14 +168,12 @@ def _columns(table: TargetTable) -> tuple[list[str], list[Any], Floats]:
 
 
 def _labelled(
-    record: Record, text: str, values: Mapping[str, float], targets: Mapping[str, Property]
+    record: Record, values: Mapping[str, float], targets: Mapping[str, Property]
 ) -> Record:
-    """Return a record with its labels, and with its text, which is else written in each epoch."""
+    """Return a record with its targets as labels."""
     labels: dict[str, Label] = {
         name: bool(x) if targets[name].kind == "boolean" else float(x)
         for name, x in values.items()
         if np.isfinite(x)
     }
-    written = get_representation(text).write(record)
-    texts = dict(record.texts) if written is None else {**record.texts, text: written}
-    return replace(record, labels=labels, texts=texts)
+    return replace(record, labels=labels)

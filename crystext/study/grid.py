@@ -8,24 +8,16 @@ trained.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import product
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from crystext.errors import SettingError
+from crystext.models.settings import TEXT_OBJECTIVES, Pooling
 from crystext.runtime.named_settings import SettingsFiles, check_settings
 from crystext.runtime.schema import StrictModel
-from crystext.study.networks import (
-    MAX_DEVIATION,
-    TITLES,
-    Architecture,
-    Interface,
-    NetworkSizes,
-    count_parameters,
-    match_sizes,
-)
+from crystext.study.networks import Architecture, NetworkSizes
 from crystext.study.study_data import level_value
 from crystext.tasks.representations import get_representation
 
@@ -66,11 +58,14 @@ class DataSpec(StrictModel):
     """The texts of pretraining."""
 
     tables: list[str] = Field(min_length=1)
-    """Tables below the data folder, whose records are pooled; equal ones count once."""
+    """Tables below the data folder, whose records are pooled; equal ones count once. `shipped` is
+    the shipped model's training set, which comes with the package."""
     sizes: Levels
     """Amounts of records, such as 5k or 10M."""
     validation: float = Field(0.05, gt=0, lt=1)
     """Part of the records that is held out for the loss of pretraining."""
+    max_atoms: int | None = Field(None, gt=0)
+    """Of crystals with more atoms in their cell, no part of the study has any."""
 
     @field_validator("sizes")
     @classmethod
@@ -94,8 +89,10 @@ class TokenizerSpec(StrictModel):
 class ObjectiveSpec(StrictModel):
     """What pretraining learns."""
 
-    targets: Literal["descriptors", "crystal"] = "descriptors"
-    """descriptors: 105 of RDKit, of molecules; crystal: what follows from a structure."""
+    targets: Literal["descriptors", "crystal", "texts"] = "descriptors"
+    """descriptors: 105 of RDKit, of molecules; crystal: what follows from a structure; texts: no
+    targets, but what each architecture learns from texts alone: roberta masked tokens, bart texts
+    with masked parts, llama the next token."""
     loss: Literal["l1", "l2"] = "l1"
     """Of targets in units of their standard deviations."""
 
@@ -104,13 +101,20 @@ class PretrainingSpec(StrictModel):
     """How networks are pretrained."""
 
     epochs: int = Field(3, gt=0)
+    """Passes over the texts; with `compute`, equal parts of it. The network after each is kept."""
+    compute: float | None = Field(None, gt=0)
+    """Floating-point operations of each pretraining, in place of passes: 6 for each parameter and
+    token, and those of attention, so that long texts are seen less often than short ones. With them
+    a cell has the same cost whatever its text and tokenizer."""
+    batch_tokens: int = Field(2048, gt=0)
+    """With `compute`: tokens of a batch, in the mean; it takes the place of `batch_sequences`."""
     warmup_epochs: float = Field(1.0, ge=0)
     learning_rate: float = Field(1e-4, gt=0)
     """After the warm-up, half a cosine to zero."""
     weight_decay: float = Field(0.01, ge=0)
     batch_sequences: int = Field(64, gt=0)
     max_tokens: int = Field(128, gt=1)
-    """Longer texts lose their end."""
+    """Longer texts lose their end, and are left out where the objective is texts."""
     dropout: Dropout | dict[Architecture, Dropout] = 0.0
     """One rate for all, or one of each architecture: then they are not compared alone."""
 
@@ -120,6 +124,8 @@ class FineTuningSpec(StrictModel):
 
     reads: Literal["targets", "state"] = "targets"
     """What the new layers read: the outputs of pretraining, or the state of the text."""
+    pooling: Pooling | None = None
+    """The state that represents a text; None: what is usual for the architecture."""
     frozen: bool = True
     """Whether the pretrained network stays as it is."""
     hidden: list[Annotated[int, Field(gt=0)]] = Field(default_factory=lambda: [64, 64])
@@ -128,6 +134,14 @@ class FineTuningSpec(StrictModel):
     learning_rate: float = Field(0.01, gt=0)
     batch_records: int = Field(64, gt=0)
     repeats: int = Field(5, gt=0)
+
+
+class GenerationSpec(StrictModel):
+    """How networks of the objective `texts` write crystals."""
+
+    samples: int = Field(128, gt=0)
+    """Of each network that is kept."""
+    temperature: float = Field(1.0, gt=0)
 
 
 class TaskSplit(StrictModel):
@@ -159,30 +173,6 @@ class TaskSpec(StrictModel):
     """A random part of larger tables."""
 
 
-class GridCell(NamedTuple):
-    """A pretraining of a grid."""
-
-    architecture: Architecture
-    size: str
-    data: str
-    text: str
-    tokenizer: str
-    seed: int
-    sizes: NetworkSizes
-    parameters: int
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """The levels of its factors, as the study's table has them."""
-        return {
-            "architecture": TITLES[self.architecture],
-            "size": self.size,
-            "data": self.data,
-            "text": self.text,
-            "tokenizer": self.tokenizer,
-        }
-
-
 class Grid(StrictModel):
     """A study: which pretrainings, and which tasks they are fine-tuned on."""
 
@@ -199,6 +189,9 @@ class Grid(StrictModel):
     objective: ObjectiveSpec = ObjectiveSpec()
     pretraining: PretrainingSpec = PretrainingSpec()
     fine_tuning: FineTuningSpec = FineTuningSpec()
+    generation: GenerationSpec | None = None
+    """None: nothing is generated. Else llama writes texts, which are judged as crystals; texts
+    without a structure, such as composition, have no part in it."""
     tasks: dict[Name, TaskSpec] = Field(min_length=1)
 
     @field_validator("texts")
@@ -229,67 +222,22 @@ class Grid(StrictModel):
             raise ValueError("; ".join(faults))
         return self
 
-
-def grid_cells(grid: Grid, n_targets: int) -> list[GridCell]:
-    """Return all pretrainings of a grid, with the sizes of their networks.
-
-    Args:
-        grid: of any design.
-        n_targets: of its objective.
-
-    Raises:
-        SettingError: a size cannot be matched by an architecture, or its networks differ by more
-            than 5% from their mean; the message lists all that do.
-    """
-    networks: dict[tuple[str, str, Architecture], tuple[NetworkSizes, int]] = {}
-    faults: list[str] = []
-    for (size, spec), (tokenizer, words) in product(grid.sizes.items(), grid.tokenizers.items()):
-        interface = Interface(words.vocabulary, grid.pretraining.max_tokens, n_targets)
-        counts: dict[Architecture, int] = {}
-        for architecture in grid.architectures:
-            try:
-                sizes = _network_sizes(architecture, spec, interface)
-                counts[architecture] = count_parameters(architecture, sizes, interface)
-            except SettingError as error:
-                faults.append(f"the size {size}: {error}")
-            else:
-                networks[size, tokenizer, architecture] = sizes, counts[architecture]
-        faults += _unequal(size, counts)
-    if faults:
-        listed = "".join(f"\n  {fault}" for fault in dict.fromkeys(faults))
-        raise SettingError(f"the sizes of the grid cannot be compared:{listed}")
-    return [
-        GridCell(
-            architecture, size, data, text, tokenizer, seed,
-            *networks[size, tokenizer, architecture],
-        )
-        for architecture, size, data, text, tokenizer, seed in product(
-            grid.architectures, grid.sizes, grid.data.sizes, grid.texts, grid.tokenizers, grid.seeds
-        )
-    ]  # fmt: skip
-
-
-def _network_sizes(
-    architecture: Architecture, spec: SizeSpec, interface: Interface
-) -> NetworkSizes:
-    if spec.networks is not None:
-        return spec.networks[architecture]
-    assert spec.parameters is not None
-    return match_sizes(
-        architecture, spec.parameters, interface, heads=spec.heads, layers=spec.layers,
-        intermediate_ratio=spec.intermediate_ratio,
-    )  # fmt: skip
-
-
-def _unequal(size: str, counts: Mapping[Architecture, int]) -> list[str]:
-    mean = sum(counts.values()) / max(len(counts), 1)
-    if all(abs(count - mean) <= MAX_DEVIATION * mean for count in counts.values()):
-        return []
-    listed = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-    return [
-        f"the size {size} has {listed} parameters; expected at most {MAX_DEVIATION:.0%} from their "
-        "mean, or size is mixed up with architecture"
-    ]
+    @model_validator(mode="after")
+    def _parts_go_with_the_objective(self) -> Self:
+        faults = []
+        learns_texts = self.objective.targets == "texts"
+        if learns_texts and self.fine_tuning.frozen and self.fine_tuning.reads == "targets":
+            faults.append(
+                "the objective texts has no targets to read; give fine_tuning.reads state"
+            )
+        if self.generation is not None and not learns_texts:
+            faults.append("generation needs objective.targets texts")
+        if self.generation is not None:
+            others = [x for x in self.architectures if TEXT_OBJECTIVES[x] != "causal"]
+            faults += [f"{x} does not write texts; leave generation out" for x in others]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
 
 
 _FILES = SettingsFiles(

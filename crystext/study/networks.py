@@ -6,24 +6,27 @@
     llama     decoder; the state of the last token that is no padding (Touvron et al.,
               arXiv:2302.13971)
 
-Each has a linear layer from that state to the targets of pretraining. Numbers of parameters are
-counted on networks without memory (PyTorch's meta device), from their configurations, so that they
-are those of the library and not of a formula.
+Each has a linear layer from that state to the targets of pretraining, or outputs for tokens where
+it learns texts. Numbers of parameters are counted on networks without memory (PyTorch's meta
+device), from their configurations, so that they are those of the library and not of a formula.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, cast, get_args
 
 from pydantic import Field, model_validator
 
 from crystext.errors import SettingError
+from crystext.models.settings import NewNetworkSettings
 from crystext.runtime.schema import StrictModel
+from crystext.tokenization.new_tokenizers import LEAST_BPE_VOCABULARY, TokenizerKind
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedTokenizerBase
 
 Architecture = Literal["roberta", "bart", "llama"]
 
@@ -69,76 +72,80 @@ class Interface(NamedTuple):
     max_tokens: int
     """Length of a text at most."""
     n_targets: int
-    """Targets of pretraining."""
+    """Targets of pretraining; 0: it learns texts."""
 
 
-def new_config(
-    architecture: Architecture, sizes: NetworkSizes, interface: Interface, dropout: float = 0.0
-) -> PretrainedConfig:
-    """Return the configuration of a network.
+@dataclass(frozen=True)
+class _Vocabulary:
+    """As much of a tokenizer as a configuration needs; special tokens are the first ones."""
 
-    Args:
-        architecture: which one.
-        sizes: of the network.
-        interface: vocabulary and length.
-        dropout: rate after each layer branch, and of attention. LLaMA has the latter alone.
+    size: int
+    pad_token_id: int = 0
+    bos_token_id: int = 2
+    eos_token_id: int = 3
+
+    def __len__(self) -> int:
+        return self.size
+
+
+def network_settings(
+    architecture: Architecture,
+    sizes: NetworkSizes,
+    dropout: float = 0.0,
+    tokenizer: TokenizerKind = "bpe",
+    vocabulary: int = LEAST_BPE_VOCABULARY,
+) -> NewNetworkSettings:
+    """Return the settings of a network for a recipe; of BART, half of the layers are the encoder's.
 
     Raises:
         SettingError: BART has an odd number of layers.
     """
-    from transformers import BartConfig, LlamaConfig, RobertaConfig
-
-    vocabulary, length = interface.vocabulary, interface.max_tokens
-    if architecture == "roberta":
-        return RobertaConfig(
-            vocab_size=vocabulary, hidden_size=sizes.hidden_size,
-            intermediate_size=sizes.intermediate_size, num_hidden_layers=sizes.layers,
-            num_attention_heads=sizes.heads, type_vocab_size=1,
-            max_position_embeddings=length + 2,  # Its positions begin behind the padding's.
-            hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout,
-        )  # fmt: skip
-    if architecture == "llama":
-        return LlamaConfig(
-            vocab_size=vocabulary, hidden_size=sizes.hidden_size,
-            intermediate_size=sizes.intermediate_size, num_hidden_layers=sizes.layers,
-            num_attention_heads=sizes.heads, max_position_embeddings=length,
-            attention_dropout=dropout,
-        )  # fmt: skip
-    if sizes.layers % 2:
+    is_bart = architecture == "bart"
+    if is_bart and sizes.layers % 2:
         raise SettingError(
             f"bart has {sizes.layers} layers; expected an even number, half of them in the encoder"
         )
-    return BartConfig(
-        vocab_size=vocabulary, d_model=sizes.hidden_size, max_position_embeddings=length,
-        encoder_ffn_dim=sizes.intermediate_size, decoder_ffn_dim=sizes.intermediate_size,
-        encoder_layers=sizes.layers // 2, decoder_layers=sizes.layers // 2,
-        encoder_attention_heads=sizes.heads, decoder_attention_heads=sizes.heads,
-        dropout=dropout, attention_dropout=dropout,
-    )  # fmt: skip
-
-
-def new_backbone(architecture: Architecture, config: PretrainedConfig) -> PreTrainedModel:
-    """Return a network with random weights, on PyTorch's current device."""
-    from transformers import BartModel, LlamaModel, RobertaModel
-
-    if architecture == "roberta":
-        return RobertaModel(config, add_pooling_layer=False)  # type: ignore[arg-type]
-    network = BartModel if architecture == "bart" else LlamaModel
-    return network(config)  # type: ignore[arg-type]
+    layers = sizes.layers // 2 if is_bart else sizes.layers
+    return NewNetworkSettings(
+        architecture=architecture,
+        hidden_size=sizes.hidden_size,
+        intermediate_size=sizes.intermediate_size,
+        layers=layers,
+        decoder_layers=layers if is_bart else None,
+        heads=sizes.heads,
+        dropout=dropout,
+        tokenizer=tokenizer,
+        vocabulary=vocabulary,
+    )
 
 
 @lru_cache(maxsize=4096)
 def count_parameters(architecture: Architecture, sizes: NetworkSizes, interface: Interface) -> int:
-    """Return the number of parameters of a network with its linear layer to the targets.
+    """Return the number of parameters of a network with what it learns its objective by.
+
+    That is a linear layer to the targets; without targets, the outputs for tokens.
 
     Raises:
-        SettingError: see `new_config`.
+        SettingError: see `network_settings`.
     """
     import torch
 
+    from crystext.models.architectures.network_families import (
+        FAMILIES,
+        new_body,
+        new_text_network,
+    )
+
+    settings = network_settings(architecture, sizes)
+    words = cast("PreTrainedTokenizerBase", _Vocabulary(interface.vocabulary))
+    n_targets, length = interface.n_targets, interface.max_tokens
     with torch.device("meta"):
-        network = new_backbone(architecture, new_config(architecture, sizes, interface))
-    head = (sizes.hidden_size + 1) * interface.n_targets
+        if not n_targets:
+            network = new_text_network(words, settings, length, seed=0)
+        else:
+            pooling = FAMILIES[architecture].pooling
+            network = new_body(words, settings, pooling, length, seed=0)
+    head = (sizes.hidden_size + 1) * n_targets
     return sum(parameter.numel() for parameter in network.parameters()) + head
 
 

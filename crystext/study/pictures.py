@@ -154,15 +154,30 @@ def _fine_tuning(study: Study) -> Figure | None:
     return figure
 
 
+def _groups_of_cells(study: Study) -> dict[str, str]:
+    """Return the level of each cell of the first factor that has several, which colours tell."""
+    several = (name for name, levels in study.factors.items() if len(levels) > 1)
+    factor = next(several, next(iter(study.factors)))
+    return {cell.name: cell.labels[factor] for cell in study.cells}
+
+
 def _pretraining(study: Study, report: StudyReport) -> Figure | None:
     if not report.pretraining_losses:
         return None
     parts = list(dict.fromkeys(curve.part for curve in report.pretraining_losses))
+    groups = _groups_of_cells(study)
+    names = list(dict.fromkeys(groups.values()))
     figure, panels = _panels(len(parts))
     for axes, part in zip(panels, parts, strict=True):
+        unlabelled = set(names)
         for curve in report.pretraining_losses:
-            if curve.part == part:
-                axes.plot(curve.epochs, curve.losses, marker=".", linewidth=1, label=curve.cell)
+            if curve.part != part:
+                continue
+            name = groups.get(curve.cell, curve.cell)
+            label = name if name in unlabelled else None
+            unlabelled.discard(name)
+            color = f"C{names.index(name)}" if name in names else "0.5"
+            axes.plot(curve.epochs, curve.losses, marker=".", linewidth=1, color=color, label=label)
         axes.set_title(f"pretraining, {part}", fontsize=10)
         axes.set_xlabel("pretraining epoch")
         axes.set_ylabel("loss")

@@ -11,12 +11,14 @@ from crystext.runtime.files import explain_os_errors, write_text
 from crystext.runtime.provenance import collect_provenance
 from crystext.runtime.run_folder import RunFolder
 from crystext.study import summary
+from crystext.study.finite_values import finite_mean
 from crystext.study.loss_and_metric import LossAndMetric, loss_and_metric
 from crystext.study.page import render_page
 from crystext.study.pictures import draw_pictures
 from crystext.study.results import (
     PAGE_FILE,
     REPORT_FILE,
+    CheckpointCurve,
     GroupingResult,
     GroupResult,
     LossCurveResult,
@@ -94,13 +96,17 @@ def make_report(study: Study, options: ReportOptions) -> StudyReport:
         summary.losses_sentence(tasks),
         *(summary.loss_sentence(task) for task in tasks),
         summary.selection_sentence(tasks, len(study.checkpoints)),
-        summary.pretraining_sentence(curves),
+        summary.pretraining_sentence(
+            curves,
+            is_one_text=all(len(study.factors.get(x, ())) < 2 for x in ("text", "tokenizer")),
+        ),
+        summary.readable_sentence(curves),
         summary.unit_sentence(len(study.cells), n_combinations, len(study.repeats)),
         summary.error_sentence(groupings),
         *summary.completeness_sentences(study.n_runs, n_design, study.n_rows, study.n_not_finite),
     ]
     return StudyReport(
-        source=Path(study.source).name,
+        source=_source_name(Path(study.source)),
         layout=study.layout,
         factors={name: list(levels) for name, levels in study.factors.items()},
         n_cells=len(study.cells),
@@ -116,6 +122,8 @@ def make_report(study: Study, options: ReportOptions) -> StudyReport:
         tasks=tasks,
         scaling=[_scaling_result(curve) for curve in scaling_curves(study)],
         pretraining_losses=curves,
+        checkpoints=[(x.pretraining_epoch, x.epoch) for x in study.checkpoints],
+        checkpoint_curves=_checkpoint_curves(study),
         notes=list(PUBLISHED_NOTES) if study.layout == "published" else [],
         options={
             "bootstrap": options.bootstrap,
@@ -194,6 +202,30 @@ def _task_result(of_task: LossAndMetric, study: Study) -> TaskResult:
         best=interval(*of_task.best),
         cost=interval(*of_task.cost),
     )
+
+
+def _source_name(source: Path) -> str:
+    """Return the name of a folder, or of a table with that of its folder."""
+    return f"{source.parent.name}/{source.name}" if source.is_file() else source.name
+
+
+def _checkpoint_curves(study: Study) -> list[CheckpointCurve]:
+    loss_CTK, metric_CTK = (finite_mean(x, axis=1) for x in (study.loss_CRTK, study.metric_CRTK))
+    return [
+        CheckpointCurve(
+            cell=cell.name,
+            task=task.name,
+            losses=[_rounded(x) for x in loss_CTK[c, t]],
+            metrics=[_rounded(x) for x in metric_CTK[c, t]],
+        )
+        for c, cell in enumerate(study.cells)
+        for t, task in enumerate(study.tasks)
+    ]
+
+
+def _rounded(value: float) -> float | None:
+    found = optional(value)
+    return None if found is None else float(f"{found:.6g}")
 
 
 def _scaling_result(scaling: ScalingCurve) -> ScalingResult:

@@ -135,6 +135,17 @@ class LossCurveResult(_Part):
     losses: list[float]
 
 
+class CheckpointCurve(_Part):
+    """What each checkpoint of a cell has on a task, in the mean over repeats."""
+
+    cell: str
+    task: str
+    losses: list[float | None]
+    """Of validation, in the order of `StudyReport.checkpoints`."""
+    metrics: list[float | None]
+    """Of the test records."""
+
+
 class StudyReport(_Part):
     """All that is reported of a study."""
 
@@ -159,6 +170,9 @@ class StudyReport(_Part):
     tasks: list[TaskResult]
     scaling: list[ScalingResult]
     pretraining_losses: list[LossCurveResult]
+    checkpoints: list[tuple[float, float]]
+    """Epoch of pretraining and of fine-tuning."""
+    checkpoint_curves: list[CheckpointCurve]
     notes: list[str]
     options: dict[str, int]
     provenance: Provenance

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from crystext.runtime.wording import format_count
+from crystext.study.readable_targets import IN_TEXT, NOT_IN_TEXT
 from crystext.study.results import GroupingResult, Interval, LossCurveResult, TaskResult
 
 SIGNIFICANT = 0.05
@@ -171,18 +172,45 @@ def error_sentence(groupings: Sequence[GroupingResult]) -> str:
     )
 
 
-def pretraining_sentence(curves: Sequence[LossCurveResult]) -> str:
-    """Return which cell has the least final pretraining loss, if the study keeps losses."""
+def pretraining_sentence(curves: Sequence[LossCurveResult], *, is_one_text: bool = True) -> str:
+    """Return which cell has the least final pretraining loss, if the study keeps losses.
+
+    Args:
+        curves: of the study.
+        is_one_text: whether all cells read the same tokens, so that losses of tokens compare.
+    """
     final = {curve.cell: curve.losses[-1] for curve in curves if curve.part == "validation"}
     if not final:
         return (
             "The study keeps no validation losses of pretraining: which model learned its "
             "pretraining best cannot be told."
         )
+    is_of_targets = any(curve.part == NOT_IN_TEXT for curve in curves)
+    if not (is_one_text or is_of_targets):
+        return (
+            "Pretraining losses of different texts and tokenizers are of different tokens, and are "
+            "not compared."
+        )
     best = min(final, key=lambda cell: final[cell])
     return (
         f"The least final pretraining loss of {format_count(len(final), 'cell')} is that of "
         f"{best}, {final[best]:.4g}."
+    )
+
+
+def readable_sentence(curves: Sequence[LossCurveResult]) -> str:
+    """Return how well targets that stand in the text are learned, apart; empty without any."""
+    means = {
+        part: [curve.losses[-1] for curve in curves if curve.part == part]
+        for part in (IN_TEXT, NOT_IN_TEXT)
+    }
+    if not all(means.values()):
+        return ""
+    known, others = (sum(x) / len(x) for x in means.values())
+    return (
+        f"Targets of pretraining that stand in the text, which a model only copies, have "
+        f"{known:.2f} times the error of always saying the mean, in the mean over cells; the "
+        f"others {others:.2f}."
     )
 
 

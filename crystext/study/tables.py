@@ -35,7 +35,7 @@ from crystext.study.study_data import (
     ordered_levels,
 )
 
-RUNS, LOSSES = "runs", "losses"
+RUNS, LOSSES, GENERATION = "runs", "losses", "generation"
 """Names of the tables, without their suffix."""
 
 SUFFIXES = (".parquet", ".jsonl", ".csv")
@@ -83,7 +83,8 @@ class LossRow(BaseModel):
 
     cell: str = Field(min_length=1)
     part: str = "validation"
-    """`train` or `validation`."""
+    """`train` or `validation`; or, of targets of crystals, the mean error of those that stand in
+    the text and of the others, in units of the error of always saying the mean."""
     epoch: float
     loss: float | None
 

@@ -91,7 +91,9 @@ class TargetTable(NamedTuple):
 
 
 def n_targets(objective: ObjectiveSpec) -> int:
-    """Return the number of outputs of a network for an objective."""
+    """Return the number of outputs of a network for an objective; 0 of texts."""
+    if objective.targets == "texts":
+        return 0
     if objective.targets == "descriptors":
         return len(DESCRIPTORS)
     return sum(target.n_outputs for target in CRYSTAL_TARGETS)
@@ -160,7 +162,7 @@ def write_targets(source: Path, out: Path, kind: str) -> str:
 
 
 def _objective(kind: str) -> ObjectiveSpec:
-    kinds = get_args(ObjectiveSpec.model_fields["targets"].annotation)
+    kinds = [x for x in get_args(ObjectiveSpec.model_fields["targets"].annotation) if x != "texts"]
     if kind not in kinds:
         raise SettingError(
             f"no targets {kind!r}; there are {', '.join(kinds)}.{did_you_mean(kind, kinds)}"

@@ -18,7 +18,12 @@ from crystext.structures.properties import chemical_system
 from crystext.structures.property_schema import Property
 from crystext.structures.record import Record
 from crystext.study.grid import TaskSpec, TaskSplit
-from crystext.study.study_records import read_records, with_crystals
+from crystext.study.study_records import (
+    is_small,
+    read_records,
+    table_exists,
+    with_crystals,
+)
 from crystext.tasks.representations import amounts
 
 
@@ -31,34 +36,40 @@ class TaskRecords(NamedTuple):
     split: Split
 
 
-def read_task(name: str, spec: TaskSpec, folder: Path) -> TaskRecords:
+def read_task(name: str, spec: TaskSpec, folder: Path, max_atoms: int | None = None) -> TaskRecords:
     """Read and divide the records of a task.
 
     Args:
         name: of the task.
         spec: of the task.
         folder: of the data.
+        max_atoms: larger crystals are left out.
 
     Raises:
         InputError: the table is missing, has no such label, or cannot be divided so.
         SettingError: it has no such column.
         UnavailableError: a split by scaffold needs RDKit.
     """
-    path = folder / spec.table
-    if not path.is_file():
-        raise InputError(f"the table {path} is missing")
+    if not table_exists(folder, spec.table):
+        raise InputError(f"the table {folder / spec.table} is missing")
     target = Property(spec.target, name, kind=spec.kind)
     table = read_records(folder, spec.table, {spec.target: target})
     values = table.values(spec.target)
-    labelled = np.flatnonzero(np.isfinite(values))
+    small = np.array([is_small(record, max_atoms) for record in table.records], dtype=bool)
+    labelled = np.flatnonzero(np.isfinite(values) & small)
     if not len(labelled):
-        raise InputError(f"{path} has no label of {spec.target}")
+        raise InputError(f"{folder / spec.table} has no label of {spec.target}")
     if spec.max_records is not None and len(labelled) > spec.max_records:
         generator = np.random.default_rng(spec.split.seed)
         labelled = np.sort(generator.choice(labelled, spec.max_records, replace=False))
     table = table.select(labelled)
     table = replace(table, records=with_crystals(table.records))
-    return TaskRecords(table, values[labelled], split_records(table.records, spec.split))
+    values = values[labelled]
+    if max_atoms is not None:
+        # Those of CIF texts have their crystals only now.
+        kept = np.array([is_small(record, max_atoms) for record in table.records], dtype=bool)
+        table, values = table.select(kept), values[kept]
+    return TaskRecords(table, values, split_records(table.records, spec.split))
 
 
 def split_records(records: Sequence[Record], spec: TaskSplit) -> Split:

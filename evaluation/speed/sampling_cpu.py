@@ -72,7 +72,7 @@ def run_command(root: Path, options: Sequence[str], scratch: Path) -> dict[str, 
     return {"cpu_seconds": cpu, "wall_seconds": wall, "peak_memory_gb": peak}
 
 
-def _own_name(root: Path, option: str) -> str:
+def own_name(root: Path, option: str) -> str:
     """Return an option as a version calls it: version 0.1 has --text for --text-format."""
     source = (root / "crystext" / "cli" / "sample.py").read_text(encoding="utf-8")
     return "--text" if option == "--text-format" and option not in source else option
@@ -94,7 +94,7 @@ def compare(
     for _ in range(repeats):
         for name, root in versions.items():
             outs[name] = Path(tempfile.mkdtemp(dir=scratch)) / "run"
-            own = [_own_name(root, option) for option in options]
+            own = [own_name(root, option) for option in options]
             took = run_command(root, [*own, "--out", str(outs[name])], scratch)
             known = least.setdefault(name, took)
             least[name] = {

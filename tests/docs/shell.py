@@ -30,6 +30,9 @@ FEWER = {
     r"--max-attempts-per-sample \d+ --n \d+": "--max-attempts-per-sample 2 --n 2",
     r"relax (novel.extxyz|titanates)": r"relax \1 --n 2 --steps 2",
     r"relax (examples/CsCl.cif)": r"relax \1 --steps 2",
+    r"discover (.*) --n \d+ --budget \d+m": r"discover \1 --n 6 --rounds 1 --texts-per-round 4 "
+    "--relaxed-per-round 1 --steps 3 --n-atoms 2-8",
+    r"(discover --composition.* --rounds 1)": r"\1 --texts-per-round 4 --relaxed-per-round 1",
     r"train smoke": "train smoke optim.steps=2",
     r"train finetune-your-own": "train finetune-your-own optim.steps=2 optim.warmup_steps=1 "
     "optim.batch_sequences=4",
@@ -45,7 +48,7 @@ ELSEWHERE = {
 }
 """Beginnings of commands that are not run, and why."""
 
-_ALONE = ("sample", "evaluate", "relax", "prepare", "build")
+_ALONE = ("sample", "evaluate", "relax", "discover", "prepare", "build")
 """Commands that would start a process on every processor."""
 
 _SHARED = "crystext sample --n 30 --out run"

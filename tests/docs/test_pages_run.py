@@ -28,6 +28,7 @@ SERVICE = "http://localhost:8000/v1"
 WRITTEN = {
     "tutorial": ["na-ti-o.png", "na-report/report.html", "relaxed/cif", "energies.csv", "best.png"],
     "condition": ["titanates/attempts.jsonl", "requests/attempts.jsonl"],
+    "discover": ["lithium/candidates.csv", "lithium/report.html", "salt/report.html"],
     "complete": ["variants/infill_results.jsonl", "rutile/infill_results.jsonl", "anatase/cif"],
     "python": ["perovskite.cif"],
     "read_files": ["cscl.cif"],
@@ -40,7 +41,7 @@ WRITTEN = {
         "extraction/report.html",
     ],
     "instruct": ["questions/manifest.json", "questions/test.jsonl", "floors/results.json"],
-    "study": ["study-report/report.html", "study-report/study.json", "targets.parquet"],
+    "study": ["study-report/report.html", "gaps-report/study.json", "targets.parquet"],
     "predict": ["predictions.csv", "asked.answers.jsonl"],
     "energies": ["energies.csv", "copper/relaxed.parquet"],
     "export": ["vasp/001-CsCl/POTCAR.spec", "espresso/001-CsCl/pw.in", "cifs/001-CsCl.cif"],

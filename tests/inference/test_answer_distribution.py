@@ -97,6 +97,18 @@ def test_calibrated_intervals_cover_as_often_as_they_say(width: float) -> None:
         assert inside.mean() == pytest.approx(level, abs=0.03)
 
 
+def test_values_equal_to_the_least_answer_do_not_widen_the_intervals_of_others() -> None:
+    """Half of the crystals lie on the hull, and the model gives each 30% for it."""
+    rng = np.random.default_rng(0)
+    values = np.array([0.0, 0.01, 0.02, 0.04, 0.08, 0.5])
+    found = AnswerDistribution(values, np.tile([0.3, 0.25, 0.25, 0.1, 0.09, 0.01], (2000, 1)))
+    truth = values[rng.choice(6, 2000, p=[0.5, 0.2, 0.2, 0.06, 0.035, 0.005])]
+    bounds = calibrated_interval(found, 0.9, calibrate(found, truth, (0.9,)))
+    inside = (bounds[:, 0] <= truth) & (truth <= bounds[:, 1])
+    assert 0.9 <= inside.mean() < 0.97
+    assert bounds[0].tolist() == [0.0, pytest.approx(0.05, abs=0.03)]
+
+
 def test_few_values_calibrate_nothing() -> None:
     found = normals(np.zeros(5), 0.5)
     assert calibrate(found, np.zeros(5), (0.5, 0.9)) == {"0.5": 0.5, "0.9": 0.9}

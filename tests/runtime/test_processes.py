@@ -110,22 +110,23 @@ def own_id():
     return lambda task: (task, os.getpid())
 
 
-def run_here(make_function, task):
-    return (*make_function()(task), "here")
+def run_here(task):
+    return (task, os.getpid(), "here")
 
 
 def test_the_first_task_may_run_in_this_process_while_others_start():
-    answers = list(run_in_order(own_id, range(4), 2, first_here=run_here))
+    answers = list(run_in_order(own_id, range(4), 2, here=run_here))
     assert [answer[0] for answer in answers] == [0, 1, 2, 3]
     assert answers[0] == (0, os.getpid(), "here")
     assert os.getpid() not in [answer[1] for answer in answers[1:]]
 
 
-def test_a_single_task_that_runs_here_needs_no_process():
+@pytest.mark.parametrize(("tasks", "workers"), [([7], 2), ([7, 8, 9], 1), ([], 2), ([], 1)])
+def test_a_single_task_or_worker_needs_no_process(tasks, workers):
     before = psutil.Process().children(recursive=True)
-    assert list(run_in_order(own_id, [7], 2, first_here=run_here)) == [(7, os.getpid(), "here")]
+    answers = list(run_in_order(own_id, tasks, workers, here=run_here))
+    assert answers == [(task, os.getpid(), "here") for task in tasks]
     assert psutil.Process().children(recursive=True) == before
-    assert list(run_in_order(own_id, [], 2, first_here=run_here)) == []
 
 
 def test_a_killed_process_is_told_with_its_exit_code():

@@ -29,10 +29,14 @@ def write_grid(folder: Path, **changes: object) -> Path:
 
 
 def write_table(folder: Path) -> Path:
-    """Write 40 molecules with a number, a class in blocks, and a column without labels."""
+    """Write 40 molecules with a number, a class in blocks, and a column without labels.
+
+    Each is one of the ten, with an atom of its own in front.
+    """
     with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["smiles", "y", "yes", "empty", "formula"])
         for i in range(40):
-            writer.writerow([MOLECULES[i % 10], i, int(i % 10 < 5), "", f"Na{i % 7 + 1}Cl"])
+            smiles = ("", "F", "Cl", "Br")[i // 10] + MOLECULES[i % 10]
+            writer.writerow([smiles, i, int(i % 10 < 5), "", f"Na{i % 7 + 1}Cl"])
     return folder

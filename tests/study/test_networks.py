@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from torch import nn
 
 from crystext.errors import SettingError
+from crystext.models.architectures.network_families import FAMILIES, new_body, new_text_network
+from crystext.models.architectures.regression_head import EncoderWithHead
 from crystext.study.networks import (
     ARCHITECTURES,
     Architecture,
@@ -12,9 +15,9 @@ from crystext.study.networks import (
     NetworkSizes,
     count_parameters,
     match_sizes,
-    new_backbone,
-    new_config,
+    network_settings,
 )
+from crystext.tokenization.new_tokenizers import new_tokenizer
 
 PUBLISHED = Interface(vocabulary=591, max_tokens=512, n_targets=105)
 SMALL = Interface(vocabulary=100, max_tokens=64, n_targets=105)
@@ -45,14 +48,18 @@ def test_half_of_barts_layers_are_in_the_encoder() -> None:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_the_count_is_that_of_a_network_with_memory(architecture: Architecture) -> None:
+def test_the_count_is_that_of_the_network_that_is_trained(architecture: Architecture) -> None:
     sizes = NetworkSizes(hidden_size=16, intermediate_size=24, heads=2, layers=2)
-    config = new_config(architecture, sizes, SMALL, dropout=0.1)
-    network = new_backbone(architecture, config)
-    real = sum(parameter.numel() for parameter in network.parameters())
-    assert count_parameters(architecture, sizes, SMALL) == real + 17 * 105
-    rates = {
-        getattr(config, name, 0.1)
-        for name in ("dropout", "attention_dropout", "hidden_dropout_prob")
-    }
-    assert rates == {0.1}
+    tokenizer = new_tokenizer(["NaCl", "CsI"], "characters", 40)
+    settings = network_settings(architecture, sizes, dropout=0.1)
+    interface = Interface(len(tokenizer), 64, n_targets=105)
+    body = new_body(tokenizer, settings, FAMILIES[architecture].pooling, 64, seed=0)
+    head = EncoderWithHead(body, 105)
+    assert count_parameters(architecture, sizes, interface) == _count(head)
+    writer = new_text_network(tokenizer, settings, 64, seed=0)
+    assert count_parameters(architecture, sizes, interface._replace(n_targets=0)) == _count(writer)
+    assert settings.dropout == 0.1
+
+
+def _count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())

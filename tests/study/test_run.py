@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from crystext.errors import RunError, SettingError
-from crystext.study.grid import Grid, GridCell, grid_cells, load_grid
+from crystext.study.cells import GridCell, cell_name, chosen_cells, grid_cells
+from crystext.study.grid import Grid, load_grid
 from crystext.study.grid_checks import check_grid
-from crystext.study.run import cell_name, chosen_cells, run_study
+from crystext.study.run import run_study
 from crystext.study.tables import read_study
 from crystext.study.targets import n_targets
 from tests.study.example_grid import write_grid, write_table
@@ -63,25 +59,6 @@ def test_a_report_reads_what_a_run_writes(whole: Path) -> None:
     assert {task.metric for task in study.tasks} == {"RMSE", "ROC AUC"}
 
 
-def test_a_killed_study_gives_the_same_rows(grid_file: Path, whole: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable, "-m", "crystext", "study", "run", str(grid_file),
-        "--data", str(grid_file.parent), "--out", str(tmp_path / "out"),
-    ]  # fmt: skip
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=dict(os.environ))
-    first = tmp_path / "out" / "cells" / cell_name(0, _cells(load_grid(grid_file))[0])
-    deadline = time.monotonic() + 120
-    while not (first / "checkpoint").exists() and time.monotonic() < deadline:
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "out" / "runs.jsonl").exists()
-    assert run_study(load_grid(grid_file), grid_file.parent, tmp_path / "out") == []
-    for name in ("runs.jsonl", "losses.jsonl"):
-        assert (tmp_path / "out" / name).read_bytes() == (whole / name).read_bytes()
-
-
 def test_parts_of_a_study_share_its_cells(grid_file: Path, whole: Path, tmp_path: Path) -> None:
     grid, out = load_grid(grid_file), tmp_path / "out"
     names = [cell_name(i, cell) for i, cell in enumerate(_cells(grid))]
@@ -107,11 +84,6 @@ def test_faults_are_refused_before_anything_is_trained(grid_file: Path, tmp_path
         check_grid(grid, tmp_path)
     for told in ("data.sizes: 5,000 records to learn", "has a vocabulary of 100", "for crystals"):
         assert told in str(error.value)
-    tuned = {**SMALL, "fine_tuning": {"frozen": False}}
-    grid = load_grid(write_grid(tmp_path, **tuned))
-    with pytest.raises(SettingError, match=r"fine_tuning\.frozen is false"):
-        run_study(grid, tmp_path, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
     with pytest.raises(SettingError, match="expected I/K"):
         chosen_cells(_cells(load_grid(grid_file)), "3/2")
 

@@ -14,6 +14,7 @@ Answers of a row that cannot be read miss everything, and are one spurious item.
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -73,17 +74,17 @@ class ExtractionTask(QuestionTask):
         exact = {x: y for x, y in expected.items() if y} == {x: y for x, y in given.items() if y}
         return Grade(counts.count_items(expected, given) | {"exact": float(exact)})
 
+    @abstractmethod
     def items(self, reference: Any, answered: Any) -> tuple[Items, Items]:
         """Return the right items and those of an answer.
 
         Raises:
             InputError: the answer has another form.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def text(self, question: str) -> str:
         """Return the text that a published question is about."""
-        raise NotImplementedError
 
     def write_answer(self, question: Question) -> str:
         """Return the right answer as JSON."""

@@ -81,7 +81,7 @@ def cards(columns: Columns, crystals: Sequence[Crystal | None]) -> list[Card]:
             for column, caption in stage.section.captions.items()
             if (value := _value(columns, column, i)) is not None
         ]
-        found.append(_card(name, crystal, captions))
+        found.append(make_card(name, crystal, captions))
     return found
 
 
@@ -108,7 +108,8 @@ def _rank(value: Any) -> float:
     return float(not value) if value is True or value is False else float(value)
 
 
-def _card(name: str, crystal: Crystal, captions: Sequence[str]) -> Card:
+def make_card(name: str, crystal: Crystal, captions: Sequence[str]) -> Card:
+    """Return a crystal with what stands below its picture."""
     number = find_space_group(crystal)
     group = "no space group found"
     if number is not None:

@@ -8,11 +8,6 @@ from typing import TYPE_CHECKING
 
 from crystext.conditions.sampling_constraints import Constraints
 from crystext.errors import SettingError, did_you_mean
-from crystext.generation.infilling.complete_with_symmetry import (
-    WyckoffCompleter,
-    WyckoffTask,
-    make_wyckoff_task,
-)
 from crystext.generation.infilling.ranking import rank_keys
 from crystext.generation.infilling.result import (
     InfillResult,
@@ -42,6 +37,7 @@ from crystext.tasks.infilling import infill_prompt
 from crystext.text.partial import PartialCrystal
 
 if TYPE_CHECKING:
+    from crystext.generation.infilling.complete_with_symmetry import WyckoffCompleter, WyckoffTask
     from crystext.inference.element_ranking import ElementRanker
     from crystext.models.load import LoadedModel
 
@@ -131,6 +127,8 @@ def make_infill_task(
     elif strict and (partial.unknown.positions or partial.missing_atoms[1]):
         settings = settings_of_structure(sites)
     if settings:
+        from crystext.generation.infilling.complete_with_symmetry import make_wyckoff_task
+
         made = make_wyckoff_task(partial, before, settings, constraints, strict=strict)
         return InfillTask(partial, before, made.number, made)
     if not strict:
@@ -267,6 +265,8 @@ class Infiller:
         """Complete one of several structures, some of them in a space group."""
         if task.wyckoff is None:
             return self.complete([task], n, ranked=ranked, report=report)[0]
+        from crystext.generation.infilling.complete_with_symmetry import WyckoffCompleter
+
         self._completer = self._completer or WyckoffCompleter(
             self.model, self.settings, self.constraints, self.batch_size
         )

@@ -191,9 +191,12 @@ def test_a_partly_known_cif_keeps_its_order_and_a_whole_one_is_none() -> None:
     assert found.numbers.tolist() == [0, 8, 17]
     assert found.labels == ("M1", "O1", "Cl1")
     assert found.positions[2].tolist() == [0.25, 0.25, 0]
-    for names in ({HM: "F m -3 m"}, {HM: "F 9 9 9"}, {"_space_group_IT_number": 225}):
-        with pytest.raises(InputError):
-            read_partial_cif(cif_text(rows, names=names))
+    for names in ({HM: "F m -3 m"}, {"_space_group_IT_number": 225}):
+        in_group = read_partial_cif(cif_text(rows, names=names))
+        assert in_group is not None
+        assert [len(operations) for operations in in_group.symmetry] == [192]
+    with pytest.raises(InputError, match="F 9 9 9"):
+        read_partial_cif(cif_text(rows, names={HM: "F 9 9 9"}))
 
 
 def test_megabytes_of_blanks_and_quotes_take_no_time() -> None:
