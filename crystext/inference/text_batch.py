@@ -274,7 +274,9 @@ class TextBatch:
             for state in self._states:
                 rows = state.keep(torch.from_numpy(stays)).numpy()
             self._places, tokens = self._places[rows], tokens[rows]
-        self._reader.take(rows)
+        # Without a text, a reader that takes no others is done, and may have no next field.
+        if len(self) or self._grows:
+            self._reader.take(rows)
         if len(self):
             for state in self._states:
                 state.append(torch.from_numpy(tokens))
