@@ -185,7 +185,6 @@ def sample(
     from crystext.generation.sampling_run import make_sampling_run
     from crystext.generation.shards import parse_shard, shard_from_environment
     from crystext.io.write import Layout
-    from crystext.models.layout import open_model
 
     layout = Layout(symmetrized, conventional)
     _check_crystal_files(format, out, keep, layout)
@@ -193,7 +192,6 @@ def sample(
         raise SettingError("--max-attempts-per-sample limits --until; add --until satisfied")
     if max_attempts_per_sample is None:
         max_attempts_per_sample = 1 if until is None else _DEFAULT_MAX_ATTEMPTS
-    files = open_model(model)
     keywords: dict[str, object] = {
         "composition": composition,
         "chemical_system": chemical_system,
@@ -214,7 +212,7 @@ def sample(
     else:
         requested = _read_conditions(conditions, keywords, max_atoms)
     run = make_sampling_run(
-        files,
+        model,
         n,
         requested,
         seed=parse_seed(seed, out, shard is not None or shard_from_environment() is not None),
