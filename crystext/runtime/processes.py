@@ -135,14 +135,7 @@ def run_in_order(
         RuntimeError: any other error of a process, with its traceback.
     """
     if isinstance(workers, Executor):
-        try:
-            yield from workers.map(partial(_make_and_run, make_function), tasks)
-        except Exception as error:
-            if is_worker_death(error):
-                raise RunError(
-                    "workers of the cluster died, most likely out of memory; give each more"
-                ) from None
-            raise
+        yield from _run_in_order_on_executor(make_function, tasks, workers)
         return
     if here is not None and workers == 1:
         yield from map(here, tasks)
@@ -195,6 +188,21 @@ def _run_on_executor(
     finally:
         for future in futures:
             future.cancel()
+
+
+def _run_in_order_on_executor(
+    make_function: Callable[[], Callable[[_Task], _Answer]],
+    tasks: Iterable[_Task],
+    executor: Executor,
+) -> Iterator[_Answer]:
+    try:
+        yield from executor.map(partial(_make_and_run, make_function), tasks)
+    except Exception as error:
+        if is_worker_death(error):
+            raise RunError(
+                "workers of the cluster died, most likely out of memory; give each more"
+            ) from None
+        raise
 
 
 def _make_and_run(make_function: Callable[[], Callable[[_Task], _Answer]], task: _Task) -> _Answer:
