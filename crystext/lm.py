@@ -427,10 +427,12 @@ class CrystalLM:
 
     def _iter_run(self, run: SamplingRun) -> Iterator[Sample]:
         """Sample a run batch by batch; texts that the model cannot write are rejected at once."""
-        (request,) = run.requests(self.prompts, self.model.format)
+        source = self.files if self._loaded is None else self._loaded
         if self._generator is None or self._generator.settings != run.settings:
-            self._generator = TextGenerator(self.model, run.settings)
+            self._generator = TextGenerator(source, run.settings)
+        own_format = self._generator.format
+        (request,) = run.requests(self.prompts, own_format)
         self._generator.sampler(request.format)
         attempts = iter_attempts(run, request, self._generator)
-        fmt, seed = request.format or self.model.format, run.settings.seed
+        fmt, seed = request.format or own_format, run.settings.seed
         return (Sample.from_attempt(x, request.prompt, seed, fmt) for x in attempts)

@@ -194,9 +194,9 @@ def sample(
     extends a run, except with --conditions or --formulas-of. Other settings need another --out.
     """
     from crystext.errors import SettingError
+    from crystext.generation.sampling_run import make_sampling_run
     from crystext.generation.shards import parse_shard, shard_from_environment
     from crystext.io.write import Layout
-    from crystext.lm import CrystalLM
 
     layout = Layout(symmetrized, conventional)
     _check_crystal_files(format, out, keep, layout)
@@ -204,7 +204,6 @@ def sample(
         raise SettingError("--max-attempts-per-sample limits --until; add --until satisfied")
     if max_attempts_per_sample is None:
         max_attempts_per_sample = 1 if until is None else _DEFAULT_MAX_ATTEMPTS
-    lm = CrystalLM.open(model)
     keywords: dict[str, object] = {
         "composition": composition,
         "chemical_system": chemical_system,
@@ -221,7 +220,8 @@ def sample(
         "neutral": neutral or None,
     }
     requested = _requested(conditions, formulas_of, keywords, max_atoms)
-    run = lm.sampling_run(
+    run = make_sampling_run(
+        model,
         n,
         requested,
         seed=parse_seed(seed, out, shard is not None or shard_from_environment() is not None),

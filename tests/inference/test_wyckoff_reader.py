@@ -15,7 +15,9 @@ from crystext.errors import ModelError, SettingError
 from crystext.generation.rejection_sampling import sample_until_satisfied
 from crystext.generation.requests import make_request
 from crystext.generation.sampling_run import SamplingRun
+from crystext.grammar.base import grammar_of
 from crystext.grammar.wyckoff.cell_bounds import MIN_PACKING_FRACTION
+from crystext.inference import text_batch
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
 from crystext.inference.cpu_llama import CpuLlama
 from crystext.inference.crystal_vocabulary_sampler import BatchSampler
@@ -93,6 +95,26 @@ def test_an_index_has_the_same_text_in_every_batch(
     assert [x.text for x in parts] == [x.text for x in attempts[:9]]
     again = sampler.draw(request(model), range(3), redraw=1)
     assert all(x.text != y.text for x, y in zip(again, parts, strict=False))
+
+
+def test_texts_that_wait_begin_in_the_places_of_others(
+    model: LoadedModel, attempts: list[Attempt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With room for few, most texts wait, and texts of all lengths stand side by side."""
+    monkeypatch.setattr(text_batch, "_MAX_TEXTS", 3)
+    drawn = exact_sampler(model).draw(request(model), range(ROWS))
+    assert drawn == attempts
+
+
+def test_a_finished_text_is_one_that_its_grammar_would_not_have_redrawn(
+    model: LoadedModel, attempts: list[Attempt]
+) -> None:
+    """The verification of finished texts is that of the grammar, from the text alone."""
+    grammar = grammar_of(WYCKOFF)
+    assert grammar is not None
+    constraints = request(model).constraints
+    for attempt, crystal in zip(attempts, crystals_of(attempts), strict=True):
+        assert not grammar.must_be_redrawn(attempt.text, crystal, constraints)
 
 
 def test_a_formula_and_a_space_group_are_kept_together(model: LoadedModel) -> None:
