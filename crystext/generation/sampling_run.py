@@ -184,6 +184,8 @@ class SamplingRun:
             "max_atoms": self.max_atoms,
             "min_distance_ratio": self.min_distance_ratio,
         }
+        if identity["cell_temperature"] in (None, identity["temperature"]):
+            del identity["cell_temperature"]  # as in runs of 0.1, whose cells had that of the text
         if self.format is not None:
             identity["format"] = self.format
         if len(self.conditions) == 1:
