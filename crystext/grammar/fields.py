@@ -36,7 +36,7 @@ class FieldKind(Enum):
     ELEMENT_OR_LENGTH = "element or length"
     """The field after an orbit: another orbit, or the cell, which begins with a length."""
     CELL = "cell"
-    """A length or an angle of the cell; they share a temperature."""
+    """A length or an angle, whose values are those of its own kind: they share a temperature."""
 
 
 @dataclass(frozen=True)
