@@ -65,11 +65,11 @@ def import_potential(source: str) -> Potential:
     return as_potential(made, f"{name}:{function}", source)
 
 
-def as_potential(made: Any, name: str, source: str) -> Potential:
+def as_potential(returned: Any, name: str, source: str) -> Potential:
     """Return the result of a user's function as a potential, unchecked.
 
     Args:
-        made: a potential, or an ASE calculator, whose energies are then of an unknown kind.
+        returned: a potential, or an ASE calculator, whose energies are then of an unknown kind.
         name: of the potential of a calculator.
         source: the function, for the message.
 
@@ -78,11 +78,11 @@ def as_potential(made: Any, name: str, source: str) -> Potential:
     """
     from ase.calculators.calculator import BaseCalculator
 
-    if isinstance(made, Potential):
-        return made
-    if isinstance(made, BaseCalculator):
-        return Potential(name, made)  # type: ignore[arg-type]
-    what = "nothing" if made is None else f"an object of type {type(made).__name__}"
+    if isinstance(returned, Potential):
+        return returned
+    if isinstance(returned, BaseCalculator):
+        return Potential(name, returned)  # type: ignore[arg-type]
+    what = "nothing" if returned is None else f"an object of type {type(returned).__name__}"
     raise ModelError(
         f"the function {source} returns {what}; expected a crystext.energies.potential.Potential, "
         "or an ASE calculator"

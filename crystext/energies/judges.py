@@ -2,9 +2,9 @@
 
 A judge is a potential that reproduces its known energies, the corrections that its energies need,
 and a hull that they may be compared with. Each judge relaxes a crystal to its own minimum, and
-places that on its hull. Energies of two judges are never added or averaged: the answers
-to one question are counted, whether the crystal is below a limit above the hull, and `disagreement`
-says how far the answers are apart.
+places that on its hull. Energies of two judges are never added or averaged: the answers to one
+question are counted, whether the crystal is below a limit above the hull, and `disagreement` says
+how far the answers are apart.
 
 `calibrate` compares a judge with known formation energies, so that its error is seen where its
 energies are.
@@ -93,7 +93,7 @@ class Agreement:
         return f"{self.below} of {self.answers}"
 
 
-@dataclass@dataclass(frozen=True)
+@dataclass(frozen=True)
 class Disagreement:
     """How far the judges' energies above the hull are apart."""
 
@@ -106,7 +106,7 @@ class Disagreement:
     """Crystals for which it exceeds the limit."""
 
 
-(frozen=True)
+@dataclass(frozen=True)
 class Calibration:
     """A judge's formation energies of known crystals, unrelaxed, against their known ones."""
 
@@ -261,9 +261,9 @@ def calibration_rows(
     rows: list[tuple[str | float | None, ...]] = []
     for judge in judges:
         found = by_name.get(judge.name)
-        errors = (
-            (None, None, None) if found is None else (found.n, found.mean_absolute_error, found.bias)
-        )
+        errors: tuple[float | None, ...] = (None, None, None)
+        if found is not None:
+            errors = (found.n, found.mean_absolute_error, found.bias)
         hull = f"{judge.hull.name}, {judge.hull.date or 'unknown date'}"
         rows.append((judge.name, judge.correction.value, hull, *errors))
     return rows

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from crystext.data.shipped import TRAINING_SET
+from crystext.energies.import_path import is_import_path
 from crystext.energies.potentials import AUTO, check_available, potential_name
 from crystext.errors import (
     CrystextError,
@@ -279,14 +280,17 @@ class _Evaluation:
 
 def _check_judges(options: EvaluationOptions) -> None:
     """Check that the judges exist and are different, before anything is relaxed."""
-    names: list[str] = []
     for source in options.judges:
         if source == AUTO:
             raise SettingError("auto chooses one potential: give several by their names")
         check_available(source)
-    for source in (options.potential, *options.judges):
-        if source not in (None, AUTO):
-            names.append(potential_name(source))
+    # A function is not called here: one whose potential fails its check is left out later.
+    named = [
+        x
+        for x in (options.potential, *options.judges)
+        if isinstance(x, str | Path) and x != AUTO and not is_import_path(str(x))
+    ]
+    names = [potential_name(source) for source in named] if options.judges else []
     if repeated := next((name for name in names if names.count(name) > 1), None):
         raise SettingError(f"the potential {repeated} is given twice; give it once")
 

@@ -7,8 +7,9 @@ For atoms i and j with covalent radii r, images included,
     a contact below x   <=>   min over i of n_i < x
     an isolated atom    <=>   max over i of n_i > 1.35
 
-Radii: Cordero et al., Dalton Trans. 2008, 2832, as tabulated by ASE. The thresholds are our own: of
-the crystals of MP-20 about one in a hundred has a contact below 0.75, and none has an isolated atom.
+Radii: Cordero et al., Dalton Trans. 2008, 2832, as tabulated by ASE. The thresholds are our own:
+of the crystals of MP-20 about one in a hundred has a contact below 0.75, and hardly any has an
+isolated atom.
 
 What goes wrong otherwise: structural validity asks for 0.5 Å alone, which almost any crystal
 passes, also one in which two metal atoms lie within 2 Å, or from which an atom has fallen out.

@@ -63,7 +63,7 @@ def test_a_cell_without_volume_has_a_contact():
 
 
 def test_failures_are_in_the_denominator_and_have_no_value():
-    close = Crystal([3.0] * 3, [60.0] * 3, [11, 17], [[0, 0, 0], [0.4, 0.4, 0.4]])
+    close = Crystal([3.05] * 3, [60.0] * 3, [11, 17], [[0, 0, 0], [0.5, 0.5, 0.5]])
     ratio = contact_ratio(close)
     assert 0.75 < ratio < 0.85
     samples = MetricInput([Record(close), Record(failure=Failure("TRUNCATED")), Record(QUARTZ)])

@@ -65,7 +65,9 @@ def test_a_choice_of_origin_and_axes_does_not_matter(name):
 
 
 def test_a_label_is_shared_by_all_elements_and_settings():
-    assert prototype_label(ROCK_SALT) == prototype_label(make_prototype(225, [("O", "a"), ("Mg", "b")]))
+    assert prototype_label(ROCK_SALT) == prototype_label(
+        make_prototype(225, [("O", "a"), ("Mg", "b")])
+    )
     assert prototype_label(ROCK_SALT) == "225 a b"
     for name in ("srtio3", "wurtzite", "quartz"):
         prototype = prototype_of(to_wyckoff(EXAMPLE_CRYSTALS[name]))

@@ -129,19 +129,19 @@ def _funnel(report: Report) -> str:
 
 
 def _stage_sections(
-    report: Report, places: Mapping[str, ReportSection], columns: Columns
+    report: Report, sections: Mapping[str, ReportSection], columns: Columns
 ) -> list[Section]:
     """Return the sections of stages, each with those that are shown within it."""
     parts: dict[str, list[Section]] = defaultdict(list)
-    for name, place in places.items():
-        if place.within in places:
+    for name, place in sections.items():
+        if place.within in sections:
             body = _stage(report, name, place, columns)
             if body:
                 parts[place.within].append(Section(name, place.heading, body))
     return [
         Section(name, place.heading, _stage(report, name, place, columns, parts[name]))
-        for name, place in places.items()
-        if place.within not in places
+        for name, place in sections.items()
+        if place.within not in sections
     ]
 
 

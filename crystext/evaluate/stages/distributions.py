@@ -17,6 +17,7 @@ from crystext.errors import CrystextError
 from crystext.evaluate.reference_sets import ReferenceSet
 from crystext.evaluate.stage_result import StageResult
 from crystext.evaluate.stages.base import CitedSettings, ReportSection, Stage, StageContext
+from crystext.metrics.distributions import DISTRIBUTION_QUANTITIES, wasserstein_distance
 from crystext.metrics.element_frequencies import (
     MIN_REFERENCE_PROPORTION,
     RATIO_RANGE,
@@ -24,17 +25,16 @@ from crystext.metrics.element_frequencies import (
     element_ratios,
     out_of_range,
 )
-from crystext.metrics.distributions import DISTRIBUTION_QUANTITIES, wasserstein_distance
 from crystext.metrics.space_group_distribution import (
     NO_SPACE_GROUP,
     P1,
     space_group_counts,
     total_variation,
 )
+from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import space_group_symbols
 from crystext.structures.property_schema import PROPERTIES
-from crystext.runtime.wording import format_count
 from crystext.structures.space_groups import find_space_group
 
 _WORST = 8

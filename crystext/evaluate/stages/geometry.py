@@ -33,7 +33,7 @@ _STEPS = 1000
 class GeometrySettings(CitedSettings):
     """Limits of distances, in sums of the covalent radii of two atoms."""
 
-    contacts: tuple[float, ...] = CLOSE_CONTACTS
+    contact_limits: tuple[float, ...] = CLOSE_CONTACTS
     """Below them, two atoms are too close; each is a metric."""
     neighbour: float = Field(default=NEIGHBOUR_REACH, gt=0)
     """An atom without a neighbour within it is isolated."""
@@ -65,7 +65,7 @@ class GeometryStage(Stage[GeometrySettings]):
         result.columns["neighbour_ratio"] = farthest
         reference = _reference_or_none(context)
         known = None if reference is None else _reference_ratios(context, reference)
-        for limit in settings.contacts:
+        for limit in settings.contact_limits:
             _add_proportion(
                 result, contact_metric_name(limit), contact_title(limit), settings,
                 closest, None if known is None else known[0], lambda x, limit=limit: x < limit,
@@ -120,7 +120,6 @@ def _reference_ratios(
     context: StageContext, reference: ReferenceSet
 ) -> tuple[list[float], list[float]]:
     """Return the ratios of the reference's crystals, which are cached."""
-
     pairs: list[tuple[float, float]] = []
 
     def thousandths(place: int, crystals: list[Crystal]) -> list[int]:

@@ -33,7 +33,7 @@ from crystext.energies.judges import (
 )
 from crystext.energies.potentials import PotentialSource, potential_identity, potential_name
 from crystext.energies.relaxation_run import relax_all
-from crystext.errors import CrystextError, ModelError, UnavailableError
+from crystext.errors import CrystextError, ModelError, SettingError, UnavailableError
 from crystext.evaluate.relaxation_cache import hull_identity, relaxation_folder
 from crystext.evaluate.stage_result import StageResult
 from crystext.evaluate.stages.base import (
@@ -93,7 +93,7 @@ class JudgesStage(Stage[JudgesSettings]):
         rules = _stability_settings(context)
         optional = {name: list(context.columns.get(name, ())) for name in _OPTIONAL_COLUMNS}
         return {
-            "judges": [potential_identity(source) for source in context.options.judges],
+            "judges": [_identity(source) for source in context.options.judges],
             "limits": asdict(relaxation_limits(rules)),
             "thresholds": [rules.metastable, rules.stable],
             "hull": hull_identity(context.options.hull or rules.hull),
@@ -132,9 +132,9 @@ class JudgesStage(Stage[JudgesSettings]):
         answers.add_degrees(result)
         result.note = " ".join(
             [
-                f"{potential_name(_first_source(context, rules))} relaxes; each other judge relaxes "
-                "further by itself, and has its own corrections. Energies of two judges are never "
-                "mixed.",
+                f"{potential_name(_first_source(context, rules))} relaxes; each other judge "
+                "relaxes further by itself, and has its own corrections. Energies of two judges "
+                "are never mixed.",
                 *(f"Left out: {reason}." for reason in panel.left_out),
             ]
         )
@@ -157,9 +157,7 @@ class JudgeAnswers:
         self.n_samples = len(columns[ENERGY_REQUESTED])
         unique, novel, degrees = (columns.get(name, ()) for name in _OPTIONAL_COLUMNS)
         self.new = [
-            i
-            for i in self.requested
-            if unique and novel and unique[i] is True and novel[i] is True
+            i for i in self.requested if unique and novel and unique[i] is True and novel[i] is True
         ]
         self.novelty_is_known = any(x is not None for x in novel) and bool(unique)
         self.degrees = degrees
@@ -175,9 +173,7 @@ class JudgeAnswers:
 
     def count_all(self, limit: float, among: Sequence[int]) -> int:
         """Return how many samples all judges find below a limit."""
-        return sum(
-            all(self.is_below(name, i, limit) for name in self.above) for i in among
-        )
+        return sum(all(self.is_below(name, i, limit) for name in self.above) for i in among)
 
     def add_columns(self, result: StageResult) -> None:
         """Add the energies by each judge, and the counts of judges."""
@@ -249,9 +245,7 @@ class JudgeAnswers:
         """Add how many samples of each degree of novelty each judge finds metastable."""
         rows: list[list[str | float | None]] = []
         for degree in Novelty:
-            among = [
-                i for i in self.requested if self.degrees and self.degrees[i] == degree.label
-            ]
+            among = [i for i in self.requested if self.degrees and self.degrees[i] == degree.label]
             if not among:
                 continue
             counts = [self.count(name, self.rules.metastable, among) for name in self.above]
@@ -265,6 +259,14 @@ class JudgeAnswers:
                 ["", "samples", *self.above, "all judges"],
                 rows,
             )
+
+
+def _identity(source: PotentialSource) -> str:
+    """Return what identifies a judge; if it cannot be loaded, why."""
+    try:
+        return potential_identity(source)
+    except CrystextError as error:
+        return str(error)
 
 
 def _stability_settings(context: StageContext) -> StabilitySettings:
@@ -287,6 +289,8 @@ def _panel(
     for source in (_first_source(context, rules), *context.options.judges):
         try:
             judge = open_judge(source, hull)
+            if any(judge.name == other.name for other in panel.judges):
+                raise SettingError(f"{judge.name} is given twice")
             calibration = calibrate(judge, known, context.workers)
             if calibration is None or not calibration.mean_absolute_error <= settings.max_error:
                 error = "no energy" if calibration is None else (
@@ -304,9 +308,7 @@ def _panel(
     return panel
 
 
-def _energies(
-    context: StageContext, rules: StabilitySettings, judge: Judge
-) -> list[float | None]:
+def _energies(context: StageContext, rules: StabilitySettings, judge: Judge) -> list[float | None]:
     """Return the energies above the hull by a judge that relaxes what the first has relaxed."""
     limits = relaxation_limits(rules)
     relaxations = relax_all(

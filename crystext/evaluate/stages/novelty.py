@@ -35,7 +35,6 @@ from crystext.metrics.unique_formulas import count_formulas
 from crystext.metrics.uniqueness import duplicates_of
 from crystext.structures.matching import MatchTolerances
 
-
 _OF_TRAINING = ("novel", "training_match", "novelty_degree", "nearest_training")
 """Columns that need a training set."""
 

@@ -21,7 +21,7 @@ from crystext.evaluate.run import evaluate_samples
 from crystext.evaluate.samples import read_samples
 from crystext.evaluate.stage_result import StageResult
 from crystext.evaluate.stages.base import EvaluationOptions, StageContext
-from crystext.evaluate.stages.registry import STAGES
+from crystext.evaluate.stages.registry import STAGES, loadable_stages
 from crystext.metrics.registry import METRICS
 from crystext.structures.record import Record
 from tests.evaluate.example_inputs import (
@@ -71,7 +71,7 @@ def options(tmp_path: Path, tiny_model: Path) -> EvaluationOptions:
 
 def protocol(*names: str) -> dict[str, Any]:
     required = {column for name in names for column in STAGES[name].required_columns}
-    providers = [name for name in STAGES if required & set(STAGES[name].columns)]
+    providers = [stage.name for stage in loadable_stages() if required & set(stage.columns)]
     parts = {name: PARTS[name] for name in ("validity", *providers, *names)}
     return {"name": "contract", "title": "contract", **parts}
 
@@ -143,7 +143,7 @@ def test_a_stage_measures_failures_alone_or_says_why_not(
         ReferenceSets(
             {role: specify_reference_set(str(source), None) for role, source in roles.items()}
         ),
-        {"energy_requested": [True, True], **dict.fromkeys(REQUIRED, [None, None])},
+        {"energy_requested": [True, True], **{name: [None, None] for name in REQUIRED}},
         tmp_path / "work",
         tmp_path / "shared",
         1,
