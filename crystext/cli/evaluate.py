@@ -185,14 +185,14 @@ def evaluate(
     _check_write(write, out, keep, diverse, layout, rank_by)
     rank = _ranking(rank_by)
     stages = [name for item in only or [] for name in item.replace(",", " ").split()]
-    first, *judges = split_sources(potential) if potential else [None]
+    potentials = [] if potential is None else split_sources(potential)
     options = EvaluationOptions(
         reference=reference,
         training=train,
         targets=targets,
         model=model,
-        potential=first,
-        judges=tuple(judges),
+        potential=potentials[0] if potentials else None,
+        judges=tuple(potentials[1:]),
         hull=hull,
         relax=relax,
     )

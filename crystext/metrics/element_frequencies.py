@@ -33,7 +33,7 @@ class ElementRatio(NamedTuple):
     """How often an element occurs, compared with the reference."""
 
     symbol: str
-    count: int
+    n: int
     """Samples with the element."""
     proportion: float
     """Of all samples."""

@@ -169,10 +169,17 @@ def code_digest(source: PotentialSource) -> str | None:
 
 
 def split_sources(text: str) -> list[str]:
-    """Return the potentials of a list with commas; a file or folder of that name is one."""
+    """Return the potentials of a list with commas; a file or folder of that name is one.
+
+    Raises:
+        SettingError: it names none.
+    """
     if Path(text).exists():
         return [text]
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise SettingError("no potential is given; expected one or more, such as chgnet")
+    return names
 
 
 def check_available(source: PotentialSource) -> None:

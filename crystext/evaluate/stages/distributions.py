@@ -256,7 +256,7 @@ def _compare_elements(
         "element_ratios",
         f"Elements of {settings.min_element:.0%} of the reference or more, the lowest ratio first",
         ["", "samples", "proportion of all samples", "of the reference", "ratio"],
-        [(x.symbol, x.count, x.proportion, x.reference_proportion, x.ratio) for x in ratios],
+        [(x.symbol, x.n, x.proportion, x.reference_proportion, x.ratio) for x in ratios],
     )
 
 

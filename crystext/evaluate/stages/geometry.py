@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import gt, lt
 from typing import Any
 
 from pydantic import Field
@@ -68,11 +69,11 @@ class GeometryStage(Stage[GeometrySettings]):
         for limit in settings.contact_limits:
             _add_proportion(
                 result, contact_metric_name(limit), contact_title(limit), settings,
-                closest, None if known is None else known[0], lambda x, limit=limit: x < limit,
+                closest, None if known is None else known[0], partial(gt, limit),
             )  # fmt: skip
         _add_proportion(
             result, "isolated_atom", isolated_title(settings.neighbour), settings,
-            farthest, None if known is None else known[1], lambda x: x > settings.neighbour,
+            farthest, None if known is None else known[1], partial(lt, settings.neighbour),
         )  # fmt: skip
         for i, (name, title, values) in enumerate(
             (
