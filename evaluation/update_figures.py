@@ -37,6 +37,7 @@ from evaluation.documents import (
     predictor,
     quality,
     speed,
+    structure_prediction,
     study,
     training,
 )
@@ -44,7 +45,18 @@ from evaluation.documents.sources import FIGURES
 from evaluation.result_file import ROOT
 
 # Importing a module registers its figures.
-MODULES = (conditions, data, discover, instruct, predictor, quality, speed, study, training)
+MODULES = (
+    conditions,
+    data,
+    discover,
+    instruct,
+    predictor,
+    quality,
+    speed,
+    structure_prediction,
+    study,
+    training,
+)
 
 WIDTH = 120
 """Of a line of a document."""

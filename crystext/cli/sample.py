@@ -121,6 +121,7 @@ def sample(
     temperature: sampling.Temperature = None,
     element_temperature: sampling.ElementTemperature = None,
     coordinate_temperature: sampling.CoordinateTemperature = None,
+    cell_temperature: sampling.CellTemperature = None,
     top_p: sampling.TopP = 1.0,
     max_atoms: Annotated[int, typer.Option(help="Maximum number of atoms in the cell.")] = 20,
     min_distance_ratio: sampling.MinDistanceRatio = 0.65,
@@ -194,9 +195,9 @@ def sample(
     extends a run, except with --conditions or --formulas-of. Other settings need another --out.
     """
     from crystext.errors import SettingError
+    from crystext.generation.sampling_run import make_sampling_run
     from crystext.generation.shards import parse_shard, shard_from_environment
     from crystext.io.write import Layout
-    from crystext.lm import CrystalLM
 
     layout = Layout(symmetrized, conventional)
     _check_crystal_files(format, out, keep, layout)
@@ -204,7 +205,6 @@ def sample(
         raise SettingError("--max-attempts-per-sample limits --until; add --until satisfied")
     if max_attempts_per_sample is None:
         max_attempts_per_sample = 1 if until is None else _DEFAULT_MAX_ATTEMPTS
-    lm = CrystalLM.open(model)
     keywords: dict[str, object] = {
         "composition": composition,
         "chemical_system": chemical_system,
@@ -221,7 +221,8 @@ def sample(
         "neutral": neutral or None,
     }
     requested = _requested(conditions, formulas_of, keywords, max_atoms)
-    run = lm.sampling_run(
+    run = make_sampling_run(
+        model,
         n,
         requested,
         seed=parse_seed(seed, out, shard is not None or shard_from_environment() is not None),
@@ -230,6 +231,7 @@ def sample(
         temperature=temperature,
         element_temperature=element_temperature,
         coordinate_temperature=coordinate_temperature,
+        cell_temperature=cell_temperature,
         top_p=top_p,
         max_atoms=max_atoms,
         min_distance_ratio=min_distance_ratio,

@@ -223,7 +223,8 @@ class ExchangeSampler:
         request = self._sampler.request(conditions)
         ratio = self._sampler.settings.min_distance_ratio
         settings = self._sampler.sampling_settings(conditions)
-        settings = replace(settings, temperature=CELL_TEMPERATURE)
+        if self._sampler.settings.cell_temperature is None:
+            settings = replace(settings, cell_temperature=CELL_TEMPERATURE)
         groups: dict[int, list[int]] = defaultdict(list)
         for i, exchange in enumerate(exchanges):
             groups[len(exchange.crystal.cell)].append(i)

@@ -329,9 +329,12 @@ def has_min_distances(lattice: Floats, positions: Floats, numbers: Ints, ratio: 
     """
     if ratio == 0:
         return True
-    same = np.tile(lattice, (len(numbers), 1, 1))
-    found = image_distances(same, positions, np.tile(positions, (len(numbers), 1, 1)))
-    np.fill_diagonal(found, shortest_lattice_vector(lattice[None])[0])
+    basis = minkowski_reduce(lattice[None])[0]
+    away = (positions[None] - positions[:, None]) @ lattice @ np.linalg.inv(basis)
+    away -= np.round(away)
+    images = (away @ basis)[:, :, None] + _NEIGHBOURS_3D @ basis
+    found: Floats = np.sqrt((images**2).sum(axis=3).min(axis=2))
+    np.fill_diagonal(found, np.linalg.norm(basis[0]))
     wanted = min_distances(ratio)[numbers[:, None], numbers]
     return bool((found >= wanted - 1e-6).all())
 

@@ -42,7 +42,8 @@ def summary() -> str:
     same = "none differs" if not kills["differing"] else f"{len(kills['differing'])} differ"
     judges = " and ".join(found["first"]["judges"])
     return (
-        f"Judged by {judges}; measured on a shared machine of {cores} cores {made_by(path, 'measure.discover')}. In "
+        f"Judged by {judges}; measured on a shared machine of {cores} cores "
+        f"{made_by(path, 'measure.discover')}. In "
         f"searches of {minutes:g} minutes of {', '.join(compared['systems'])}, there are "
         f"{compared['search_per_cpu_hour']:.0f} candidates per CPU hour, start and report "
         "included. Relaxing every crystal of `crystext sample` in the same CPU time gives "
