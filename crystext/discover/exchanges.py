@@ -32,7 +32,6 @@ from crystext.generation.infilling.similar_elements import similar_elements
 from crystext.grammar.wyckoff.completion import Gap, OrbitGaps
 from crystext.grammar.wyckoff.site_table import site_table
 from crystext.grammar.wyckoff.token_reader import WyckoffTokenReader
-from crystext.inference.cpu_llama import why_unsupported
 from crystext.inference.crystal_vocabulary_sampler import BatchSampler
 from crystext.inference.element_ranking import ElementRanker
 from crystext.inference.likelihood import LikelihoodScorer
@@ -40,6 +39,7 @@ from crystext.inference.orbit_completion import CellToFill, CompletionVocabulary
 from crystext.inference.threads import single_thread_if_small
 from crystext.inference.types import Attempt, Request
 from crystext.models.load import LoadedModel
+from crystext.models.plain_llama import why_unsupported
 from crystext.structures.properties import reduced_formula
 from crystext.structures.wyckoff.orbits import WyckoffCrystal, from_wyckoff
 from crystext.structures.wyckoff.positions import symmetry_operations
