@@ -133,7 +133,7 @@ def discover(
         int, typer.Option(min=1, help="Texts per round; the first has a quarter of it.")
     ] = 160,
     relaxed_per_round: Annotated[
-        int, typer.Option(min=1, help="Crystals relaxed per round; the first has a quarter of it.")
+        int, typer.Option(min=1, help="Crystals relaxed per round; the first has a third of it.")
     ] = 12,
     patience: Annotated[
         int,
