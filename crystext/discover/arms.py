@@ -11,12 +11,13 @@ distribution
     θ_a ~ Beta(1 + successes_a, 1 + failures_a)
 
 the largest wins. A crystal that became a candidate is a success of each arm whose conditions it
-fulfils, and any other relaxed crystal a failure; a text that was not relaxed because it is invalid,
-known or a duplicate counts as `CHEAP_FAILURE` of a failure, since it costs about so much less. So
+fulfils, and any other relaxed crystal a failure; a text that is never relaxed because it is
+invalid, known, a duplicate or too high in energy as drawn counts as `CHEAP_FAILURE` of a failure,
+since it costs about so much less. So
 a formula with low energies is drawn more often, and less often once its crystals come again. The
-first arms count only the texts that they drew themselves; exchanges are credited with
-`EXCHANGE_PRIOR` successes. The free one gets the last of every four
-batches at least: unseen formulas have no arm.
+first arms count only the texts that they drew themselves. Of every four batches, at least the
+first is of exchanges, and the last is written freely: unseen formulas have no arm, and one of many
+arms always seems better than both.
 
 The draws follow from the seed and the number of the round.
 """
@@ -39,17 +40,13 @@ ARM_MARGIN_EV_PER_ATOM = 0.05
 CHEAP_FAILURE = 0.1
 """Weight of a text that is not relaxed: drawing it took about a tenth of a relaxation."""
 
-EXCHANGE_PRIOR = 2
-"""Successes that exchanges are credited with, so that most first texts are exchanges: more of them
-are low in energy."""
-
 FIRST_ARM = "all"
 """Label of the arm of the search's own conditions."""
 
 EXPLORATION = 4
-"""Every so many batches, one is of the first arms."""
+"""Every so many batches, one is of exchanges, and one is written freely."""
 
-_MAX_ARMS = 24
+_MAX_ARMS = 8
 """Arms of each kind, those with the lowest energies."""
 
 
@@ -61,11 +58,6 @@ class Arm:
     conditions: Conditions
     exchanges: bool = False
     """Whether its texts are known crystals with elements exchanged."""
-
-    @property
-    def prior_successes(self) -> int:
-        """Successes that it is credited with before its first text."""
-        return EXCHANGE_PRIOR if self.exchanges else 0
 
 
 @dataclass
@@ -84,6 +76,10 @@ class ArmStatistics:
         self.texts[text.arm] += 1
         if text.outcome is Outcome.WAITING:
             return
+        self.add_hopeless(text)
+
+    def add_hopeless(self, text: SampledText) -> None:
+        """Count a text that is never relaxed."""
         for label in {text.arm, *labels_of(text)}:
             self.failures[label] += CHEAP_FAILURE
 
@@ -165,22 +161,20 @@ def choose_arms(
         batches: number of batches.
         rng: the only source of randomness.
     """
-    return [
-        _largest_draw(
-            [*first] if batch % EXPLORATION == EXPLORATION - 1 else [*first, *others],
-            statistics,
-            rng,
-        )
-        for batch in range(batches)
-    ]
+    exchanges = [arm for arm in others if arm.exchanges]
+
+    def choices(batch: int) -> Sequence[Arm]:
+        place = batch % EXPLORATION
+        if place == EXPLORATION - 1:
+            return first
+        return exchanges if place == 0 and exchanges else [*first, *others]
+
+    return [_largest_draw(choices(batch), statistics, rng) for batch in range(batches)]
 
 
 def _largest_draw(arms: Sequence[Arm], statistics: ArmStatistics, rng: np.random.Generator) -> Arm:
     draws = [
-        rng.beta(
-            1 + arm.prior_successes + _count(statistics.successes, arm),
-            1 + _count(statistics.failures, arm),
-        )
+        rng.beta(1 + _count(statistics.successes, arm), 1 + _count(statistics.failures, arm))
         for arm in arms
     ]
     return arms[int(np.argmax(draws))]

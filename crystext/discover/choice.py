@@ -54,14 +54,13 @@ def choose(
     waiting: Mapping[int, SampledText],
     unrelaxed: Mapping[int, float | None],
     count: int,
-    below: float,
+    hopeless_above: float,
 ) -> list[SampledText]:
     """Return the texts to relax, the most promising first."""
     ranked = sorted(
         (above + ATOM_COST_EV_PER_ATOM * (text.n_atoms or 0), index)
         for index, text in waiting.items()
-        if (above := unrelaxed.get(index)) is not None
-        and above <= below + MAX_UNRELAXED_EV_PER_ATOM
+        if (above := unrelaxed.get(index)) is not None and above <= hopeless_above
     )
     chosen: list[SampledText] = []
     formulas: Counter[str | None] = Counter()

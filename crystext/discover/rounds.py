@@ -54,7 +54,7 @@ def run_round(history: History, tools: SearchTools, workers: Workers, report: Re
     arms, texts = _draw_texts(history, tools, number, n_texts, report)
     waiting = history.waiting | {x.index: x for x in texts if x.outcome is Outcome.WAITING}
     unrelaxed = energies_as_drawn(waiting, history, tools, workers, report)
-    chosen = choose(waiting, history.unrelaxed | unrelaxed, n_relaxed, tools.settings.below)
+    chosen = choose(waiting, history.unrelaxed | unrelaxed, n_relaxed, history.hopeless_above)
     crystals = {text.index: history.crystal(text) for text in chosen}
     results = relax_chosen(crystals, tools, workers, report)
     relaxed = assess_relaxed(chosen, crystals, results, history, tools)
@@ -77,20 +77,20 @@ def _draw_texts(
     most = min(TEXTS_PER_BATCH, -(-n_texts // EXPLORATION))
     batches = [min(most, n_texts - start) for start in range(0, n_texts, most)]
     chosen = choose_arms(first, others, history.statistics, len(batches), rng)
-    drawn: Counter[str] = Counter()
+    # All texts of an arm are drawn together: a step of the network takes as long for few.
+    sizes: Counter[Arm] = Counter()
+    for arm, size in zip(chosen, batches, strict=True):
+        sizes[arm] += size
     texts: list[SampledText] = []
     report("drawing", 0, n_texts)
-    for arm, size in zip(chosen, batches, strict=True):
-        start = history.next_index + len(texts)
-        fresh = _draw_batch(arm, size, start, drawn[arm.label], history, tools)
-        drawn[arm.label] += len(fresh)
-        texts += fresh
+    for arm, size in sizes.items():
+        texts += _draw_batch(arm, size, history.next_index + len(texts), history, tools)
         report("drawing", len(texts), n_texts)
-    return list(drawn.items()), texts
+    return [(arm.label, size) for arm, size in sizes.items()], texts
 
 
 def _draw_batch(
-    arm: Arm, size: int, start: int, before: int, history: History, tools: SearchTools
+    arm: Arm, size: int, start: int, history: History, tools: SearchTools
 ) -> list[SampledText]:
     """Return texts of an arm, checked; fewer at the end of the exchanges.
 
@@ -98,14 +98,13 @@ def _draw_batch(
         arm: to draw from.
         size: number of texts.
         start: index of the first.
-        before: texts that the arm drew in this round.
         history: of all rounds before.
         tools: of the search.
     """
     if not arm.exchanges:
         attempts = tools.sampler.draw(arm.conditions, range(start, start + size))
         return [_check_text(attempt, arm.label, history, tools) for attempt in attempts]
-    found = _exchanges(arm, size, history, tools, before)
+    found = _exchanges(arm, size, history, tools)
     attempts = tools.exchanges.draw(arm.conditions, found, range(start, start + len(found)))
     return [
         replace(_check_text(attempt, arm.label, history, tools), origin=exchange.source)
@@ -113,11 +112,9 @@ def _draw_batch(
     ]
 
 
-def _exchanges(
-    arm: Arm, count: int, history: History, tools: SearchTools, before: int = 0
-) -> list[Exchange]:
+def _exchanges(arm: Arm, count: int, history: History, tools: SearchTools) -> list[Exchange]:
     """Return the next exchanges of an arm, in the order in which they are drawn."""
-    start = history.statistics.texts.get(arm.label, 0) + before
+    start = history.statistics.texts.get(arm.label, 0)
     return tools.exchanges.next(arm.conditions, start, count)
 
 

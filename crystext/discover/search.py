@@ -21,6 +21,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from crystext.discover.choice import MAX_UNRELAXED_EV_PER_ATOM
 from crystext.discover.history import Candidate, History
 from crystext.discover.records import Round, parse_round
 from crystext.discover.rounds import run_round
@@ -66,7 +67,8 @@ class Search:
 
     def __post_init__(self) -> None:
         """Begin without rounds."""
-        self.history = History(self.tools.sampler.text_format)
+        limit = self.tools.settings.below + MAX_UNRELAXED_EV_PER_ATOM
+        self.history = History(self.tools.sampler.text_format, limit)
 
     def run(
         self, budget: Budget, workers: Workers = 1, report: Report = lambda what, done, total: None

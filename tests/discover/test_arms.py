@@ -9,6 +9,7 @@ from crystext.discover.arms import (
     Arm,
     ArmStatistics,
     choose_arms,
+    exchange_arms,
     first_arms,
     narrowed_arms,
 )
@@ -67,6 +68,17 @@ def test_every_fourth_batch_at_least_is_written_freely():
     chosen = choose_arms(first, [arm], found, 8, np.random.default_rng(1))
     assert [chosen[3].label, chosen[7].label] == ["all", "all"]
     assert choose_arms(first, [arm], found, 8, np.random.default_rng(1)) == chosen
+
+
+def test_exchanges_get_every_fourth_batch_at_least():
+    (exchange,) = exchange_arms([SYSTEM])
+    found = statistics(
+        *[(text(Outcome.WAITING, arm=exchange.label), relaxed(Outcome.HIGH_ENERGY, 1.0))] * 99
+    )
+    first = first_arms([SYSTEM])
+    chosen = choose_arms(first, [exchange], found, 8, np.random.default_rng(1))
+    assert [arm.exchanges for arm in chosen] == [True, *[False] * 3] * 2
+    assert not any(x.exchanges for x in choose_arms(first, [], found, 8, np.random.default_rng(1)))
 
 
 def test_arms_are_made_of_low_energies_alone():
