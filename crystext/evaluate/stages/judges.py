@@ -255,12 +255,12 @@ class JudgeAnswers:
                 continue
             counts = [self.count(name, self.rules.metastable, among) for name in self.above]
             counts.append(self.count_all(self.rules.metastable, among))
-            proportions = [f"{count / len(among):.1%}" for count in counts]
+            proportions = [count / len(among) for count in counts]
             rows.append([DEGREE_TITLES[degree], len(among), *proportions])
         if rows:
             result.add_table(
                 "degrees",
-                f"Below {self.rules.metastable:g} eV/atom above the hull, by novelty",
+                f"Proportions below {self.rules.metastable:g} eV/atom above the hull, by novelty",
                 ["", "samples", *self.above, "all judges"],
                 rows,
             )
