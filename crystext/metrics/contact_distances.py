@@ -8,8 +8,8 @@ For atoms i and j with covalent radii r, images included,
     an isolated atom    <=>   max over i of n_i > 1.35
 
 Radii: Cordero et al., Dalton Trans. 2008, 2832, as tabulated by ASE. The thresholds are our own:
-of the crystals of MP-20 about one in a hundred has a contact below 0.75, and hardly any has an
-isolated atom.
+of the crystals of MP-20 test fewer than one in a hundred has a contact below 0.75, and as few have
+an isolated atom.
 
 What goes wrong otherwise: structural validity asks for 0.5 Å alone, which almost any crystal
 passes, also one in which two metal atoms lie within 2 Å, or from which an atom has fallen out.

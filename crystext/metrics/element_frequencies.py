@@ -9,10 +9,12 @@ above 1.33, three quarters either way. The limits are our own.
 What goes wrong otherwise: distributions of density and of the number of elements agree with the
 reference although a generator writes half as many oxides of vanadium, or twice as much hafnium.
 Ratios of rare elements are noise: of 1,000 samples, 10 have an element of 1%, give or take 3.
+`expected_out_of_range` says how many elements are out of range by chance alone.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -83,6 +85,26 @@ def out_of_range(
     """Return the elements whose ratio is outside the limits."""
     low, high = limits
     return [x for x in ratios if not low <= x.ratio <= high]
+
+
+def expected_out_of_range(
+    ratios: Sequence[ElementRatio], n_samples: int, limits: tuple[float, float] = RATIO_RANGE
+) -> float:
+    """Return how many elements would be out of range if samples were drawn from the reference.
+
+    Each count is then binomial, with the element's proportion in the reference.
+    """
+    from scipy.stats import binom
+
+    low, high = limits
+    expected = 0.0
+    for x in ratios:
+        mean = n_samples * x.reference_proportion
+        counts = binom(n_samples, x.reference_proportion)
+        expected += float(
+            counts.cdf(math.ceil(low * mean) - 1) + counts.sf(math.floor(high * mean))
+        )
+    return expected
 
 
 def _ratios(samples: MetricInput) -> list[ElementRatio]:

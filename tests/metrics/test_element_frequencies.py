@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crystext.metrics.element_frequencies import element_ratios, out_of_range
+from crystext.metrics.element_frequencies import element_ratios, expected_out_of_range, out_of_range
 from crystext.structures.crystal import Crystal
 
 
@@ -37,3 +37,16 @@ def test_elements_that_are_rare_in_the_reference_are_not_compared():
         x.symbol for x in element_ratios([SALT], reference, n_samples=1, min_proportion=0.02)
     }
     assert symbols == {"Na", "Cl"}
+
+
+def test_by_chance_alone_few_samples_leave_elements_out_of_range():
+    reference = [SALT] * 99 + [MAGNESIA]
+    rng = np.random.default_rng(0)
+    counted, draws = 0, 400
+    for _ in range(draws):
+        drawn = [reference[i] for i in rng.integers(len(reference), size=60)]
+        ratios = element_ratios(drawn, reference, n_samples=60)
+        counted += len(out_of_range(ratios))
+    expected = expected_out_of_range(ratios, 60)
+    assert counted / draws == pytest.approx(expected, abs=0.15)
+    assert expected_out_of_range(ratios, 10**6) == pytest.approx(0, abs=1e-9)

@@ -23,6 +23,7 @@ from crystext.metrics.element_frequencies import (
     RATIO_RANGE,
     count_elements,
     element_ratios,
+    expected_out_of_range,
     out_of_range,
 )
 from crystext.metrics.space_group_distribution import (
@@ -231,13 +232,15 @@ def _compare_elements(
     low, high = settings.element_ratios
     outside = out_of_range(ratios, settings.element_ratios)
     compared = format_count(len(ratios), "element")
+    by_chance = expected_out_of_range(ratios, len(context), settings.element_ratios)
     result.add_value(
         "elements_out_of_range",
         f"elements outside {low:g} to {high:g} of the reference",
         len(outside),
         total=len(context),
         better="lower",
-        note=f"of {compared} of {settings.min_element:.0%} of the reference or more",
+        note=f"of {compared} of {settings.min_element:.0%} of the reference or more; by chance "
+        f"alone {by_chance:.1f} would be outside",
     )
     for name, title, found, better in (
         ("lowest_element_ratio", "lowest ratio of an element to the reference", ratios, "higher"),

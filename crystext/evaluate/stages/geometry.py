@@ -78,7 +78,7 @@ class GeometryStage(Stage[GeometrySettings]):
         for i, (name, title, values) in enumerate(
             (
                 ("contact_ratio", "smallest distance over the sum of covalent radii", closest),
-                ("neighbour_ratio", "farthest nearest neighbour, likewise", farthest),
+                ("neighbour_ratio", "largest nearest-neighbour distance over that sum", farthest),
             )
         ):
             result.add_histogram(

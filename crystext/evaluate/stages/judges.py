@@ -12,7 +12,7 @@ not reproduce its known energies, or is too far from these, is left out, and the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from pydantic import Field
@@ -55,6 +55,11 @@ from crystext.metrics.prototypes import Novelty
 from crystext.runtime.files import json_digest
 
 _KNOWN_SET = "mp20_test"
+
+_MAX_SECONDS = 3600.0
+"""Time limit of a relaxation by a judge: none in practice, or a slow machine would take its answers
+away, and with them the agreement of all."""
+
 _OPTIONAL_COLUMNS = ("unique", "novel", "novelty_degree")
 
 
@@ -250,12 +255,12 @@ class JudgeAnswers:
                 continue
             counts = [self.count(name, self.rules.metastable, among) for name in self.above]
             counts.append(self.count_all(self.rules.metastable, among))
-            proportions = [f"{count / len(among):.1%}" for count in counts]
+            proportions = [count / len(among) for count in counts]
             rows.append([DEGREE_TITLES[degree], len(among), *proportions])
         if rows:
             result.add_table(
                 "degrees",
-                f"Below {self.rules.metastable:g} eV/atom above the hull, by novelty",
+                f"Proportions below {self.rules.metastable:g} eV/atom above the hull, by novelty",
                 ["", "samples", *self.above, "all judges"],
                 rows,
             )
@@ -310,7 +315,7 @@ def _panel(
 
 def _energies(context: StageContext, rules: StabilitySettings, judge: Judge) -> list[float | None]:
     """Return the energies above the hull by a judge that relaxes what the first has relaxed."""
-    limits = relaxation_limits(rules)
+    limits = replace(relaxation_limits(rules), seconds=_MAX_SECONDS)
     relaxations = relax_all(
         context.relaxed_crystals(),
         relaxation_folder(context.cache, judge.source, limits),

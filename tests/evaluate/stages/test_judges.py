@@ -70,9 +70,9 @@ def test_each_judge_counts_by_its_own_energies_and_all_must_agree() -> None:
     (table,) = result.tables
     assert table.header == ["", "samples", "A 1", "B 2", "all judges"]
     assert [row[1:] for row in table.rows] == [
-        [1, "100.0%", "0.0%", "0.0%"],
-        [1, "100.0%", "100.0%", "100.0%"],
-        [1, "0.0%", "100.0%", "0.0%"],
+        [1, 1.0, 0.0, 0.0],
+        [1, 1.0, 1.0, 1.0],
+        [1, 0.0, 1.0, 0.0],
     ]
 
 
