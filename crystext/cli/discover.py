@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -133,9 +131,9 @@ def discover(
     steps: Annotated[int, typer.Option(min=1, help="Maximum number of relaxation steps.")] = 300,
     texts_per_round: Annotated[
         int, typer.Option(min=1, help="Texts per round; the first has a quarter of it.")
-    ] = 80,
+    ] = 160,
     relaxed_per_round: Annotated[
-        int, typer.Option(min=1, help="Crystals relaxed per round; the first has a quarter of it.")
+        int, typer.Option(min=1, help="Crystals relaxed per round; the first has a third of it.")
     ] = 12,
     patience: Annotated[
         int,
@@ -153,6 +151,7 @@ def discover(
     earlier ones found low energies. The same command continues a search that was killed, with the
     same candidates; so does a larger --n, --budget or --rounds.
     """
+    from crystext.cli.options.workers import worker_pool
     from crystext.conditions import Conditions
     from crystext.discover.open import open_search
     from crystext.discover.settings import SearchSettings
@@ -195,7 +194,7 @@ def discover(
         patience=patience,
     )
     limits = _budget(n, budget, rounds)
-    with _pool(cluster, workers) as pool:
+    with worker_pool(cluster, workers) as pool:
         _run(open_search(open_model(model), settings, out), limits, pool)
 
 
@@ -206,20 +205,6 @@ def _budget(n: int | None, budget: str | None, rounds: int | None) -> Budget:
     if n is None and budget is None and rounds is None:
         return Budget()
     return Budget(n, None if budget is None else parse_duration(budget), rounds)
-
-
-@contextmanager
-def _pool(cluster: str | None, workers: int | None) -> Iterator[Workers]:
-    """Yield a cluster, or processes of this machine that stay between rounds."""
-    from crystext.cli.options.workers import worker_pool
-    from crystext.runtime.local_executor import LocalExecutor
-
-    with worker_pool(cluster, workers) as pool:
-        if not isinstance(pool, int):
-            yield pool
-            return
-        with LocalExecutor(pool) as executor:
-            yield executor
 
 
 def _run(search: Search, budget: Budget, pool: Workers) -> None:

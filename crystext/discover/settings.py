@@ -82,10 +82,10 @@ class SearchSettings:
     """eV/Å."""
     steps: int = 300
     """Maximum number of relaxation steps."""
-    texts_per_round: int = 80
+    texts_per_round: int = 160
     """The first round has a quarter of it, so that candidates come soon."""
     relaxed_per_round: int = 12
-    """Likewise."""
+    """Likewise, a third of it."""
     patience: int = 8
     """Rounds in a row without a new candidate after which the search ends."""
 
@@ -118,7 +118,7 @@ class SearchSettings:
         """Return the numbers of texts and of relaxed crystals of a round, counted from 1."""
         if number > 1:
             return self.texts_per_round, self.relaxed_per_round
-        return -(-self.texts_per_round // 4), -(-self.relaxed_per_round // 4)
+        return -(-self.texts_per_round // 4), -(-self.relaxed_per_round // 3)
 
     def values(self) -> dict[str, Any]:
         """Return the settings as JSON values; potentials are left to the caller."""
