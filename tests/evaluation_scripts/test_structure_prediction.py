@@ -78,10 +78,15 @@ def test_what_is_chosen_has_the_most_matches() -> None:
 
 
 def test_ground_states_are_counted_by_size() -> None:
-    found = ground_states([drawn(group(1, 0.1), group(3)), drawn(group(4), n_atoms=6)])
+    found = ground_states([drawn(group(1, 0.1), group(3)), drawn(group(4), n_atoms=6)], range(4))
     assert found["draws"] == [1, 2]
     small, larger, *others = found["sizes"]
     assert (small["crystals"], small["probability"]) == (1, [0.25, 0.5])
+    # Texts of another temperature do not count.
+    (none, *_) = ground_states([drawn(group(3), Group((3,), "x", 0, 0, 0.1, True))], range(3))[
+        "sizes"
+    ]
+    assert none["probability"] == [0, 0]
     assert (larger["crystals"], larger["probability"]) == (1, [0, 0])
     assert [row["crystals"] for row in others] == [0, 0]
 
@@ -101,7 +106,12 @@ def test_a_torn_line_is_drawn_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("own", (None, None)), ("0.7", (0.7, None)), ("0.7:0.5", (0.7, 0.5))]
+    ("text", "expected"),
+    [
+        ("own", (None, None, None)),
+        ("0.7", (0.7, None, None)),
+        ("0.7:0.5:0.2", (0.7, 0.5, 0.2)),
+    ],
 )
 def test_temperatures_are_read(text: str, expected: tuple[float | None, ...]) -> None:
     assert TextTemperatures.parse(text) == expected
