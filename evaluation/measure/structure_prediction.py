@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 
 from crystext.energies.potentials import choose_potential, potential_name
+from crystext.metrics.intervals import mean_interval
 from crystext.metrics.proposals import probability_among
 from crystext.models.layout import SHIPPED
 from crystext.runtime.files import write_json
@@ -58,7 +59,7 @@ PREDICTED_TAUS = (math.inf, 0.4, 0.2, 0.1, 0.05)
 ENERGY_TAUS = (0.4, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01)
 """What is tried on validation; eV/atom."""
 
-SIZES = ((1, 4), (5, 8), (9, 12), (13, 20))
+SIZES = ((1, 8), (9, 20))
 """Numbers of atoms of the table of ground states, first and last."""
 
 
@@ -228,16 +229,17 @@ def ground_states(drawn: Sequence[Drawn], texts: range) -> Report:
     for low, high in SIZES:
         inside = [each for each in drawn if low <= each.n_atoms <= high]
         matching = [each.matching(both_valid=False, among=texts) for each in inside]
+        chances = [
+            mean_interval([probability_among(m, draws, count) for m in matching])
+            for count in counts
+        ]
         rows.append(
             {
                 "atoms": [low, high],
                 "crystals": len(inside),
-                "probability": [
-                    rounded(float(np.mean([probability_among(m, draws, n) for m in matching])), 3)
-                    if matching
-                    else None
-                    for n in counts
-                ],
+                "probability": [rounded(x.value, 3) for x in chances],
+                "low": [rounded(max(0.0, x.low), 3) for x in chances],
+                "high": [rounded(min(1.0, x.high), 3) for x in chances],
             }
         )
     return {

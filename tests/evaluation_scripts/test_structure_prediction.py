@@ -78,17 +78,17 @@ def test_what_is_chosen_has_the_most_matches() -> None:
 
 
 def test_ground_states_are_counted_by_size() -> None:
-    found = ground_states([drawn(group(1, 0.1), group(3)), drawn(group(4), n_atoms=6)], range(4))
+    matched, failed = drawn(group(1, 0.1), group(3)), drawn(group(4), n_atoms=9)
+    found = ground_states([matched, drawn(group(4), n_atoms=8), failed], range(4))
     assert found["draws"] == [1, 2]
-    small, larger, *others = found["sizes"]
-    assert (small["crystals"], small["probability"]) == (1, [0.25, 0.5])
+    small, large = found["sizes"]
+    assert (small["crystals"], small["probability"]) == (2, [0.125, 0.25])
+    assert (large["crystals"], large["probability"]) == (1, [0, 0])
+    for low, value, high in zip(small["low"], small["probability"], small["high"], strict=True):
+        assert 0 <= low < value < high <= 1
     # Texts of another temperature do not count.
-    (none, *_) = ground_states([drawn(group(3), Group((3,), "x", 0, 0, 0.1, True))], range(3))[
-        "sizes"
-    ]
-    assert none["probability"] == [0, 0]
-    assert (larger["crystals"], larger["probability"]) == (1, [0, 0])
-    assert [row["crystals"] for row in others] == [0, 0]
+    other = drawn(group(3), Group((3,), "x", 0, 0, 0.1, True))
+    assert ground_states([other, failed], range(3))["sizes"][0]["probability"] == [0, 0]
 
 
 def test_a_rate_that_misses_its_bar_is_told() -> None:
