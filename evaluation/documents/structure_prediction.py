@@ -31,16 +31,22 @@ def rates() -> str:
     tested = result["test"]
     rules = (tested["both valid"], tested["valid or not"])
     rows = [[title, *(_rate(rule[name]) for rule in rules)] for title, name in _ROWS]
-    header = ["matched by", "both valid, as published rates are", "valid or not"]
+    return table(["matched by", "both valid, as published rates are", "valid or not"], rows)
+
+
+@figure("structure_prediction.measured")
+def measured() -> str:
+    """How many formulas the rates are of, beside published ones."""
+    result = current("structure_prediction")
     theirs = [
         f"{system} {percent(published('csp_mp20.yaml', system)['match_rate_1'])} at 1"
         for system in ("DiffCSP", "CrystaLLM, large", "Crystalite")
     ]
-    drawn = format_count(tested["targets"], "formula")
+    drawn = format_count(result["test"]["targets"], "formula")
     path = current_results() / "structure_prediction.json"
     return (
-        f"{table(header, rows)}\n\n"
-        f"{drawn} of MP-20 test, {result['draws']} texts each; published: {', '.join(theirs)} "
+        f"Of {drawn} of MP-20 test, drawn at random, with {result['draws']} texts each and 95% "
+        f"intervals; energies of {result['potential']}; published: {', '.join(theirs)} "
         f"{made_by(path, 'measure.structure_prediction')}."
     )
 
