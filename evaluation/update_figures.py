@@ -32,7 +32,6 @@ from evaluation import leaderboard
 from evaluation.documents import (
     conditions,
     data,
-    discover,
     instruct,
     predictor,
     quality,
@@ -48,7 +47,6 @@ from evaluation.result_file import ROOT
 MODULES = (
     conditions,
     data,
-    discover,
     instruct,
     predictor,
     quality,
