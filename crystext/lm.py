@@ -15,6 +15,7 @@ from crystext.conditions import Conditions
 from crystext.conditions.keywords import ConditionKwargs
 from crystext.conditions.sampling_constraints import Constraints
 from crystext.discover.keywords import DiscoverKwargs
+from crystext.errors import InputError, ModelError
 from crystext.generation.infilling.complete import Infiller, make_infill_task
 from crystext.generation.infilling.specify import InfillSpec, SiteReference
 from crystext.generation.keywords import (
@@ -43,6 +44,8 @@ from crystext.text import get_format
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crystext.discover.explain.build import ExplainKwargs
+    from crystext.discover.explain.explanation import Explanation
     from crystext.discover.history import Candidate
     from crystext.energies.potentials import PotentialSource
     from crystext.inference.likelihood import LikelihoodScorer, Score
@@ -129,7 +132,7 @@ class CrystalLM:
         n: int = 1,
         *,
         seed: int | None = 0,
-        max_attempts_per_sample: int = 1,
+        max_attempts_per_sample: int | None = None,
         guidance: float = 1.0,
         temperature: float | None = None,
         element_temperature: float | None = None,
@@ -153,7 +156,8 @@ class CrystalLM:
             seed: each crystal's random numbers follow from (seed, index) alone; a larger n adds to
                 the crystals of a smaller one. None takes a random seed, found in `Samples.seed`.
             max_attempts_per_sample: maximum number of texts sampled per crystal, until it satisfies
-                every condition that can be checked; the one that satisfies most is returned.
+                every condition that can be checked; the one that satisfies most is returned. None
+                is 100 with a filter (`oxidation`, `unit`), else 1.
             guidance: classifier-free guidance: scale of the change of the logits by the conditions
                 in the prompt. Above 1, samples satisfy more, vary less and take twice the time.
             temperature: 0 takes the most probable token; None is the model's own, else 1. If given,
@@ -407,6 +411,34 @@ class CrystalLM:
             return self._scorer.score(
                 taken, prompt, format=fmt, translations=translations, seed=seed
             )
+
+    def explain(
+        self,
+        structure: CrystalSource,
+        *,
+        translations: int = 0,
+        labels: Sequence[str] = (),
+        **options: Unpack[ExplainKwargs],
+    ) -> Explanation:
+        """Return what speaks for a crystal and against it: `print` it, or take its parts.
+
+        Args:
+            structure: as in `score`.
+            translations: of the likelihood, as in `score`.
+            labels: of the sites; by default element and number, such as Fe1.
+            **options: potentials and known crystals, see `ExplainKwargs`.
+
+        Raises:
+            CrystextError: it is not a crystal; a potential, the hull or a set does not exist.
+        """
+        from crystext.discover.explain.build import explain_crystal
+
+        crystal = as_crystal(structure)
+        try:
+            score: Score | str = self.score(crystal, translations=translations)
+        except (ModelError, InputError) as error:  # Too long for the model, or not in its format.
+            score = str(error)
+        return explain_crystal(crystal, score, labels=labels, **options)
 
     def predict(
         self,

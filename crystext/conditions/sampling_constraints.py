@@ -52,6 +52,8 @@ class Constraints:
     """One of `CRYSTAL_SYSTEMS`. The cell is that of a lattice of the system."""
     space_group: int | None = None
     """Number of the space group. Enforced in the Wyckoff format only."""
+    counts: tuple[tuple[str, int, int], ...] = ()
+    """Symbols with the fewest and most atoms of each element in a crystal. Not with a formula."""
 
     def __post_init__(self) -> None:
         """Check each bound, then all of them together."""
@@ -76,6 +78,8 @@ class Constraints:
         self._check_elements()
         if self.formula:
             self._check_formula()
+        if self.counts:
+            self._check_counts()
 
     @property
     def formula_units(self) -> tuple[int, ...]:
@@ -115,6 +119,39 @@ class Constraints:
                 f"{needed} elements are required in {format_count(self.max_atoms, 'atom')} at "
                 f"most; take {max_atoms_hint(needed)}, or fewer elements"
             )
+
+    def _check_counts(self) -> None:
+        for symbol, fewest, most in self.counts:
+            check_element(symbol)
+            if not 0 <= fewest <= most or most < 1:
+                raise SettingError(f"{fewest} to {most} atoms of {symbol}: expected a range from 0")
+            forbidden = symbol in self.exclude or not (self.only is None or symbol in self.only)
+            if forbidden and fewest > 0:
+                raise SettingError(
+                    f"{fewest} or more atoms of {symbol} are requested, which may not occur; allow "
+                    "it, or ask for others"
+                )
+        if self.formula:
+            raise SettingError(
+                "numbers of atoms of elements follow from the formula; leave one out"
+            )
+        # An element that is required without a number has at least one atom.
+        ranges = {symbol: (fewest, most) for symbol, fewest, most in self.counts}
+        others = [symbol for symbol in self.require if symbol not in ranges]
+        needed = sum(fewest for fewest, _ in ranges.values()) + len(others)
+        if needed > self.max_atoms:
+            raise SettingError(
+                f"the elements need {needed} atoms in {format_count(self.max_atoms, 'atom')} at "
+                f"most; take {max_atoms_hint(needed)}, or fewer atoms of each"
+            )
+        permitted = None if self.only is None else set(self.only) - set(self.exclude)
+        if permitted is not None and permitted <= ranges.keys():
+            largest = sum(ranges[symbol][1] for symbol in permitted)
+            if largest < self.min_atoms:
+                raise SettingError(
+                    f"at least {self.min_atoms} atoms are requested, and the elements have "
+                    f"{largest} at most; ask for {largest} or fewer"
+                )
 
     def _check_formula(self) -> None:
         symbols, counts = zip(*self.formula, strict=True)

@@ -274,6 +274,7 @@ def _sample_lines(prompt: str, attempts: Sequence[Attempt]) -> list[_SampleLine]
             "tokens": attempt.tokens,
             "attempts": attempt.attempts,
             "conditions": [asdict(condition) for condition in attempt.conditions],
+            "refused": dict(attempt.refused),
             "satisfied": attempt.satisfied,
         }
         text = json.dumps(values) + "\n"

@@ -32,7 +32,7 @@ _GENERIC = np.array([0.1234567, 0.2718282, 0.3819660])
 
 _Letters = tuple[tuple[str, tuple[str, ...]], ...]
 """For each element, the letters of its orbits."""
-_Key = tuple[int, tuple[object, ...]]
+PrototypeKey = tuple[int, tuple[object, ...]]
 
 
 class Novelty(Enum):
@@ -61,9 +61,9 @@ class Prototype(NamedTuple):
 class PrototypeIndex:
     """The prototypes of known crystals."""
 
-    _names: dict[_Key, str] = field(default_factory=dict)
+    _names: dict[PrototypeKey, str] = field(default_factory=dict)
     """A crystal of each prototype, whatever its elements."""
-    _exchanges: dict[_Key, str] = field(default_factory=dict)
+    _exchanges: dict[PrototypeKey, str] = field(default_factory=dict)
     """The same with all elements but one."""
 
     def __len__(self) -> int:
@@ -72,7 +72,7 @@ class PrototypeIndex:
 
     def add(self, prototype: Prototype, name: str) -> None:
         """Add the prototype of a known crystal."""
-        self._names.setdefault(_anonymous_key(prototype), name)
+        self._names.setdefault(anonymous_key(prototype), name)
         for key in _exchange_keys(prototype):
             self._exchanges.setdefault(key, name)
 
@@ -84,7 +84,7 @@ class PrototypeIndex:
         settings = equivalent_settings(prototype)
         for keys, names, novelty in (
             (map(_exchange_keys, settings), self._exchanges, Novelty.SUBSTITUTION),
-            (([_anonymous_key(x)] for x in settings), self._names, Novelty.KNOWN_PROTOTYPE),
+            (([anonymous_key(x)] for x in settings), self._names, Novelty.KNOWN_PROTOTYPE),
         ):
             name = next((names[key] for some in keys for key in some if key in names), None)
             if name is not None:
@@ -151,11 +151,12 @@ def _image_letter(space_group: int, letter: str, choice: int) -> str:
     return next(other.letter for other in alike if len(representatives(other, sites)))
 
 
-def _anonymous_key(prototype: Prototype) -> _Key:
+def anonymous_key(prototype: Prototype) -> PrototypeKey:
+    """Return what prototypes have in common that are the same whatever their elements are."""
     return prototype.space_group, tuple(sorted(letters for _, letters in prototype.letters))
 
 
-def _exchange_keys(prototype: Prototype) -> list[_Key]:
+def _exchange_keys(prototype: Prototype) -> list[PrototypeKey]:
     """Return the key of a prototype with each of its elements left open."""
     letters = prototype.letters
     return [

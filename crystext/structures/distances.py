@@ -318,6 +318,24 @@ def image_distances(lattice: Floats, points: Floats, positions: Floats) -> Float
     return distances
 
 
+def pair_distances(lattice: Floats, positions: Floats) -> Floats:
+    """Return the distances of all atoms from the nearest images of each other, and of themselves.
+
+    Args:
+        lattice: basis vectors as rows, Å; shape (3, 3).
+        positions: fractional coordinates; shape (N, 3).
+
+    Returns:
+        Å; shape (N, N). The diagonal is the shortest lattice vector.
+    """
+    count = len(positions)
+    found = image_distances(
+        np.tile(lattice, (count, 1, 1)), positions, np.tile(positions, (count, 1, 1))
+    )
+    np.fill_diagonal(found, shortest_lattice_vector(lattice[None])[0])
+    return found
+
+
 def has_min_distances(lattice: Floats, positions: Floats, numbers: Ints, ratio: float) -> bool:
     """Return whether all atoms of a crystal, images included, keep the minimum distances.
 
@@ -329,9 +347,7 @@ def has_min_distances(lattice: Floats, positions: Floats, numbers: Ints, ratio: 
     """
     if ratio == 0:
         return True
-    same = np.tile(lattice, (len(numbers), 1, 1))
-    found = image_distances(same, positions, np.tile(positions, (len(numbers), 1, 1)))
-    np.fill_diagonal(found, shortest_lattice_vector(lattice[None])[0])
+    found = pair_distances(lattice, positions)
     wanted = min_distances(ratio)[numbers[:, None], numbers]
     return bool((found >= wanted - 1e-6).all())
 

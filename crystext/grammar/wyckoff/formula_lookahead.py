@@ -109,11 +109,11 @@ def _can_fill(table: SiteTable, remaining: tuple[int, ...], needs: tuple[int, ..
     if not needs:
         return True
     return any(
-        _can_fill(table, left, needs[1:]) for left in _remaining_after(table, remaining, needs[0])
+        _can_fill(table, left, needs[1:]) for left in remaining_after(table, remaining, needs[0])
     )
 
 
-def _remaining_after(
+def remaining_after(
     table: SiteTable, remaining: tuple[int, ...], atoms: int
 ) -> Iterator[tuple[int, ...]]:
     """Yield the possible remainders of scarce sizes after one element has all its atoms."""

@@ -61,6 +61,8 @@ def keeps(group: int, orbits: Orbits, asked: Constraints) -> bool:
     if asked.formula:
         units = {counts[symbol] / count for symbol, count in asked.formula}
         return len(units) == 1 and min(units) % 1 == 0 and set(counts) == set(dict(asked.formula))
+    if any(not low <= counts[symbol] <= high for symbol, low, high in asked.counts):
+        return False
     permitted = set(FOUR if asked.only is None else asked.only) - set(asked.exclude)
     return set(asked.require) <= set(counts) <= permitted
 
@@ -75,7 +77,19 @@ def requests(draw: st.DrawFn) -> Constraints:
         return Constraints(max_atoms=most, min_atoms=least, formula=tuple(counts.items()))
     require = tuple(draw(st.lists(st.sampled_from(FOUR), unique=True, max_size=3)))
     assume(len(require) <= most)
-    return Constraints(max_atoms=most, min_atoms=least, require=require, only=FOUR)
+    ranges = draw(
+        st.dictionaries(
+            st.sampled_from(FOUR), st.tuples(st.integers(0, 3), st.integers(1, 4)), max_size=3
+        )
+    )
+    counts = tuple((symbol, low, max(low, high)) for symbol, (low, high) in ranges.items())
+    try:
+        return Constraints(
+            max_atoms=most, min_atoms=least, require=require, only=FOUR, counts=counts
+        )
+    except SettingError:  # The numbers of atoms contradict each other.
+        assume(False)
+        raise
 
 
 @given(groups, requests())
