@@ -11,7 +11,7 @@ state ever reported, so that Li2P2O passes with P(+1) and O(-2) reads as chemist
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import combinations_with_replacement
 from typing import Any
@@ -104,6 +104,33 @@ def can_balance(
                     following[atoms + count] = shifted
         reached = following
     return any(atoms >= max(1, fewest) and totals >> zero & 1 for atoms, totals in reached.items())
+
+
+def neutral_counts(
+    ranges: Mapping[str, tuple[int, int]], states: Mapping[str, States], n_atoms: tuple[int, int]
+) -> Iterator[tuple[int, ...]]:
+    """Yield all numbers of atoms of some elements whose charges can balance.
+
+    Args:
+        ranges: elements, and the fewest and most atoms of each; at least one.
+        states: of each of these elements.
+        n_atoms: fewest and most atoms of all.
+    """
+    fewest, most = n_atoms
+    every = [states[symbol] for symbol in ranges]
+
+    def extend(counts: tuple[int, ...], charges: frozenset[int]) -> Iterator[tuple[int, ...]]:
+        place, left = len(counts), most - sum(counts)
+        if place == len(ranges):
+            if 0 in charges and most - left >= fewest:
+                yield counts
+            return
+        low, high = list(ranges.values())[place]
+        for count in range(max(1, low), min(high, left - (len(ranges) - place - 1)) + 1):
+            own = _element_charges(count, every[place])
+            yield from extend((*counts, count), frozenset(a + b for a in charges for b in own))
+
+    yield from extend((), frozenset({0}))
 
 
 def nearest_balanced_formula(

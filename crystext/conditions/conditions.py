@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence, Sized
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from crystext.chemistry.charge_balance import usual_states
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.chemistry.formulas import format_formula, parse_formula, sort_by_electronegativity
 from crystext.chemistry.oxidation import can_be_neutral
@@ -26,6 +27,7 @@ from crystext.conditions.element_counts import (
 from crystext.conditions.outcome import ConditionMode, ConditionResult
 from crystext.conditions.oxidation import (
     Oxidation,
+    can_count,
     check_formula,
     check_oxidation,
     format_oxidation,
@@ -174,8 +176,9 @@ class Conditions:
 
     @property
     def filters(self) -> tuple[str, ...]:
-        """The requested conditions that only leave out crystals: neither enforced nor steered."""
-        return tuple(name for name in _FILTERS if getattr(self, name))
+        """The requested conditions that leave out crystals: neither steered nor always enforced."""
+        enforced = () if self.composition is None else ("oxidation",)
+        return tuple(name for name in _FILTERS if getattr(self, name) and name not in enforced)
 
     def within(self, elements: Sequence[str]) -> Conditions:
         """Return the conditions for a chemical system of some of these elements.
@@ -263,6 +266,8 @@ class Conditions:
         low, high = fewest, min(most, max_atoms)
         if self.formula and self.atoms_of:
             low, high = sizes_with_counts(self.atoms_of, self.formula, (low, high))
+        if self.oxidation and not self.formula:
+            check_oxidation(self.oxidation, self._element_ranges(high), (low, high))
         constraints = Constraints(
             max_atoms=high,
             min_atoms=low,
@@ -274,9 +279,8 @@ class Conditions:
             crystal_system=system,
             space_group=self.space_group,
             counts=() if self.formula else self.atoms_of,
+            charges=self._enforced_charges(high),
         )
-        if self.oxidation and not self.formula:
-            check_oxidation(self.oxidation, self._element_ranges(high), (low, high))
         if most > max_atoms:
             raise SettingError(
                 f"up to {most} atoms are requested, and crystals may have {max_atoms}; request "
@@ -319,10 +323,18 @@ class Conditions:
         return tuple(records)
 
     def _is_enforced(self, name: str, enforced_by_format: Collection[str]) -> bool:
-        if name == "neutral":
+        if name in ("neutral", "oxidation") and self.composition is not None:
             # The formula is checked before sampling, and enforced.
-            return self.composition is not None
+            return True
         return name in _ENFORCED or name in enforced_by_format
+
+    def _enforced_charges(self, max_atoms: int) -> Oxidation:
+        """Return the states of all elements if the grammar can enforce that charges balance."""
+        system = self.chemical_system
+        if not self.oxidation or self.formula or not can_count(len(system), max_atoms):
+            return ()
+        given = dict(self.oxidation)
+        return tuple((symbol, given.get(symbol) or usual_states(symbol)) for symbol in system)
 
     def _element_ranges(self, max_atoms: int) -> dict[str, tuple[int, int]] | None:
         """Return the fewest and most atoms of each element that may occur; None if any may."""

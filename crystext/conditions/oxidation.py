@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -36,6 +37,15 @@ _MAX_COUNTED_ATOMS = 40
 both signs suffice."""
 
 _EXPECTED = "expected an element and its states, such as P=5 or Fe=2,3 or O=-2"
+
+
+_MAX_COUNTED_FORMULAS = 10_000
+"""Numbers of atoms of all elements together that are tried for charges that balance."""
+
+
+def can_count(elements: int, max_atoms: int) -> bool:
+    """Return whether all formulas of so many elements can be tried: up to 4 in 20 atoms."""
+    return 0 < elements <= max_atoms and math.comb(max_atoms, elements) <= _MAX_COUNTED_FORMULAS
 
 
 def parse_oxidation(value: Any) -> Oxidation:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
+from crystext.chemistry.charge_balance import neutral_counts
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.chemistry.formulas import check_element, format_formula
 from crystext.errors import SettingError, did_you_mean
@@ -54,6 +56,9 @@ class Constraints:
     """Number of the space group. Enforced in the Wyckoff format only."""
     counts: tuple[tuple[str, int, int], ...] = ()
     """Symbols with the fewest and most atoms of each element in a crystal. Not with a formula."""
+    charges: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    """Symbols with oxidation states: each element occurs and no other, and the atoms have states
+    that sum to zero. Not with a formula."""
 
     def __post_init__(self) -> None:
         """Check each bound, then all of them together."""
@@ -73,13 +78,19 @@ class Constraints:
                 f"no crystal system {system!r}; there are {', '.join(CRYSTAL_SYSTEMS)}."
                 + did_you_mean(system, CRYSTAL_SYSTEMS)
             )
-        for symbol in (*self.exclude, *self.require, *(self.only or ()), *self._in_formula):
+        for symbol in (*self.exclude, *self.require, *(self.only or ()), *self.formula_elements):
             check_element(symbol)
         self._check_elements()
         if self.formula:
             self._check_formula()
         if self.counts:
             self._check_counts()
+        if self.charges and (self.formula or not self.cell_formulas):
+            raise SettingError(
+                "no numbers of atoms have charges that balance: "
+                f"{', '.join(symbol for symbol, _ in self.charges)} in {self.min_atoms} to "
+                f"{self.max_atoms} atoms; take other states, or no formula besides"
+            )
 
     @property
     def formula_units(self) -> tuple[int, ...]:
@@ -90,11 +101,27 @@ class Constraints:
         return tuple(range(-(-self.min_atoms // unit), self.max_atoms // unit + 1))
 
     @property
+    def formula_elements(self) -> tuple[str, ...]:
+        """The elements of the formulas of the cell; empty if any formula is allowed."""
+        return self._in_formula or tuple(symbol for symbol, _ in self.charges)
+
+    @cached_property
+    def cell_formulas(self) -> tuple[tuple[int, ...], ...]:
+        """The numbers of atoms that a cell may have of each of `formula_elements`."""
+        if self.formula:
+            return tuple(tuple(n * count for _, count in self.formula) for n in self.formula_units)
+        if not self.charges:
+            return ()
+        bounds = {symbol: (fewest, most) for symbol, fewest, most in self.counts}
+        ranges = {symbol: bounds.get(symbol, (1, self.max_atoms)) for symbol, _ in self.charges}
+        return tuple(neutral_counts(ranges, dict(self.charges), (self.min_atoms, self.max_atoms)))
+
+    @property
     def _in_formula(self) -> tuple[str, ...]:
         return tuple(symbol for symbol, _ in self.formula)
 
     def _check_elements(self) -> None:
-        required = dict.fromkeys((*self.require, *self._in_formula))
+        required = dict.fromkeys((*self.require, *self.formula_elements))
         if both := [symbol for symbol in required if symbol in self.exclude]:
             raise SettingError(
                 f"{_list_symbols(both)} both requested and excluded; request other elements, or "

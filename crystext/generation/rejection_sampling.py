@@ -46,12 +46,13 @@ def sample_until_satisfied(
     refused: dict[int, Counter[str]] = {index: Counter() for index in indices}
     left = indices
     looked_at = conditions.can_be_checked
+    enforced = {*fmt.enforces, *(["oxidation"] if request.constraints.charges else [])}
     for redraw in range(max_attempts_per_sample):
         for drawn in sampler.draw(request, left, redraw=redraw):
             read = looked_at and drawn.failure is None
             crystal = fmt.decode(drawn.text).crystal if read else None
             records = conditions.check(
-                crystal, constrained=constrained, enforced_by_format=fmt.enforces
+                crystal, constrained=constrained, enforced_by_format=enforced
             )
             fresh = replace(drawn, conditions=records, checked_crystal=crystal)
             known = best.get(drawn.index)

@@ -47,16 +47,16 @@ class CompositionRules:
         self.fewest, self.most = _count_bounds(constraints, self.permitted, self.required)
         """Fewest and most atoms of each element, by atomic number; shape (119,)."""
         self._in_order = bool(len(self.required) or constraints.counts)
-        self.formula_sequences = _formula_sequences(constraints)
-        """If a formula is requested, the values of the element fields for each number of formula
-        units, padded with ends: shape (Z, max_atoms + 1). Otherwise (0, max_atoms + 1)."""
         spheres = _sphere_volumes(constraints.min_distance_ratio)
+        self.formula_sequences = _formula_sequences(constraints, spheres)
+        """If formulas of the cell are requested, the values of the element fields for each of them,
+        padded with ends, the smallest atoms first: shape (Z, max_atoms + 1). Otherwise Z is 0."""
         self.formula_volumes: Floats = (
             spheres[self.formula_sequences].sum(axis=1) / _MAX_PACKING_FRACTION
         )
-        """Å^3. Minimum volume of a cell for each of these numbers of formula units; shape (Z,)."""
+        """Å^3. Minimum volume of a cell for each of these formulas, in increasing order; (Z,)."""
         if len(self.formula_sequences):
-            self.required = _in_text_order(tuple(symbol for symbol, _ in constraints.formula))
+            self.required = _in_text_order(constraints.formula_elements)
             self.permitted[1:] = False
             self.permitted[self.required] = True
         own = float(self.fewest @ spheres)
@@ -100,7 +100,7 @@ class CompositionRules:
         done = numbers.shape[1]
         open_ones = (self.formula_sequences[None, :, :done] == numbers[:, None]).all(axis=2)
         if volumes is not None:
-            # Every cell has room for the smallest number of units, if only just.
+            # Every cell has room for the smallest atoms, if only just.
             open_ones[:, 1:] &= self.formula_volumes[1:] <= volumes[:, None]
         row, which = np.nonzero(open_ones)
         allowed = np.zeros((len(numbers), _ELEMENT_VALUES), dtype=np.bool_)
@@ -174,12 +174,20 @@ def _sphere_volumes(min_distance_ratio: float) -> Floats:
     return volumes
 
 
-def _formula_sequences(constraints: Constraints) -> Ints:
-    counts = {ATOMIC_NUMBERS[symbol]: count for symbol, count in constraints.formula}
-    units = constraints.formula_units
-    sequences = np.full((len(units), constraints.max_atoms + 1), END, dtype=np.int64)
-    order = _in_text_order(tuple(symbol for symbol, _ in constraints.formula))
-    for row, n in zip(sequences, units, strict=True):
-        text = np.repeat(order, [n * counts[z] for z in order.tolist()])
+def _formula_sequences(constraints: Constraints, spheres: Floats) -> Ints:
+    """Return the elements of each formula of the cell in the order of texts, padded with ends.
+
+    Args:
+        constraints: of the request.
+        spheres: volume of each element's sphere, by atomic number; small formulas come first.
+    """
+    symbols = constraints.formula_elements
+    numbers = _atomic_numbers(symbols)
+    order = np.argsort(_RANK[numbers]) if symbols else []
+    sequences = np.full(
+        (len(constraints.cell_formulas), constraints.max_atoms + 1), END, dtype=np.int64
+    )
+    for row, counts in zip(sequences, constraints.cell_formulas, strict=True):
+        text = [numbers[i] for i in order for _ in range(counts[i])]
         row[: len(text)] = text
-    return sequences
+    return sequences[np.argsort(spheres[sequences].sum(axis=1), kind="stable")]

@@ -84,8 +84,7 @@ def test_a_text_that_is_no_crystal_keeps_nothing_that_could_be_checked() -> None
 def test_records_tell_what_was_seen_to_what_was_said_and_what_neither() -> None:
     asked = Conditions.from_keywords(**ROCK_SALT)
     seen_to = {kept.name for kept in asked.check(NACL) if kept.handling == "enforced"}
-    filters = {"oxidation", "unit"}
-    assert seen_to == {*ROCK_SALT} - {"space_group", "crystal_system", "density"} - filters
+    assert seen_to == {*ROCK_SALT} - {"space_group", "crystal_system", "density", "unit"}
     free = {kept.name: kept.handling for kept in asked.check(NACL, constrained=False)}
     assert {name for name, how in free.items() if how == "checked"} == {
         "elements", "only", "exclude", "neutral", "atoms_of", "oxidation", "unit",

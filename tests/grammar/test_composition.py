@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import chain, combinations, product
+from itertools import chain, combinations, combinations_with_replacement, product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,11 +44,31 @@ def keeps(symbols: tuple[str, ...], asked: Constraints) -> bool:
             return False
     if any(not low <= counts[symbol] <= high for symbol, low, high in asked.counts):
         return False
+    if asked.charges and not is_neutral(counts, asked):
+        return False
     in_order = ranks(symbols) == sorted(ranks(symbols))
-    return in_order or not (asked.formula or asked.require or asked.counts)
+    return in_order or not (asked.formula or asked.require or asked.counts or asked.charges)
+
+
+def is_neutral(counts: Counter[str], asked: Constraints) -> bool:
+    """Tell by trying all states of all atoms, where each element has to occur."""
+    each = [
+        {sum(states) for states in combinations_with_replacement(values, counts[symbol])}
+        for symbol, values in asked.charges
+    ]
+    return set(counts) == set(dict(asked.charges)) and any(sum(x) == 0 for x in product(*each))
 
 
 some = st.lists(st.sampled_from(FOUR), unique=True, max_size=3).map(tuple)
+
+
+def valid_or_skip(**bounds: Any) -> Constraints:
+    """Return constraints; skip the example if they contradict each other."""
+    try:
+        return Constraints(**bounds)
+    except SettingError:
+        assume(False)
+        raise
 
 
 @st.composite
@@ -58,6 +79,10 @@ def requests(draw: st.DrawFn) -> Constraints:
         unit = sum(counts.values())
         most = max(most, -(-least // unit) * unit)
         return Constraints(max_atoms=most, min_atoms=least, formula=tuple(counts.items()))
+    if draw(st.booleans()):
+        states = st.lists(st.sampled_from((-2, -1, 1, 2, 3)), min_size=1, max_size=2).map(tuple)
+        charges = draw(st.dictionaries(st.sampled_from(FOUR), states, min_size=1, max_size=3))
+        return valid_or_skip(max_atoms=most, min_atoms=least, charges=tuple(charges.items()))
     require = draw(some)
     exclude = tuple(symbol for symbol in draw(some) if symbol not in require)
     most = max(most, len(require))
@@ -67,18 +92,14 @@ def requests(draw: st.DrawFn) -> Constraints:
         )
     )
     counts = tuple((symbol, low, max(low, high)) for symbol, (low, high) in ranges.items())
-    try:
-        return Constraints(
-            max_atoms=most,
-            min_atoms=least,
-            require=require,
-            exclude=exclude,
-            only=FOUR,
-            counts=counts,
-        )
-    except SettingError:  # The numbers of atoms contradict each other.
-        assume(False)
-        raise
+    return valid_or_skip(
+        max_atoms=most,
+        min_atoms=least,
+        require=require,
+        exclude=exclude,
+        only=FOUR,
+        counts=counts,
+    )
 
 
 @given(requests())

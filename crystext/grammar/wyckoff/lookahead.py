@@ -90,7 +90,7 @@ class Lookahead:
 def _rules_for(
     constraints: Constraints,
 ) -> CountLookahead | ElementCountLookahead | FormulaLookahead:
-    if constraints.formula:
+    if constraints.formula_elements:
         return FormulaLookahead(constraints)
     if constraints.counts:
         return ElementCountLookahead(constraints)
