@@ -183,7 +183,7 @@ def _formula_sequences(constraints: Constraints, spheres: Floats) -> Ints:
     """
     symbols = constraints.formula_elements
     numbers = _atomic_numbers(symbols)
-    order = np.argsort(_RANK[numbers]) if symbols else []
+    order = sorted(range(len(symbols)), key=lambda i: _RANK[numbers[i]])
     sequences = np.full(
         (len(constraints.cell_formulas), constraints.max_atoms + 1), END, dtype=np.int64
     )
