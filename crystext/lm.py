@@ -15,7 +15,6 @@ from crystext.conditions import Conditions
 from crystext.conditions.keywords import ConditionKwargs
 from crystext.conditions.sampling_constraints import Constraints
 from crystext.discover.keywords import DiscoverKwargs
-from crystext.errors import InputError, ModelError
 from crystext.generation.infilling.complete import Infiller, make_infill_task
 from crystext.generation.infilling.specify import InfillSpec, SiteReference
 from crystext.generation.keywords import (
@@ -156,8 +155,8 @@ class CrystalLM:
             seed: each crystal's random numbers follow from (seed, index) alone; a larger n adds to
                 the crystals of a smaller one. None takes a random seed, found in `Samples.seed`.
             max_attempts_per_sample: maximum number of texts sampled per crystal, until it satisfies
-                every condition that can be checked; the one that satisfies most is returned. None
-                is 100 with a filter (`oxidation`, `unit`), else 1.
+                every condition that can be checked; None is 100 with a filter (`oxidation`,
+                `unit`), else 1.
             guidance: classifier-free guidance: scale of the change of the logits by the conditions
                 in the prompt. Above 1, samples satisfy more, vary less and take twice the time.
             temperature: 0 takes the most probable token; None is the model's own, else 1. If given,
@@ -286,10 +285,7 @@ class CrystalLM:
             ranked: whether elements are ranked by their probability rather than sampled, the
                 default if a single element is all that is unknown.
             seed: as in `sample`; `InfillResults.seed` has a random one.
-            temperature: as in `sample`.
-            element_temperature, coordinate_temperature: temperatures of elements and of
-                coordinates.
-            top_p: sample from the most probable tokens that hold this much probability.
+            temperature, element_temperature, coordinate_temperature, top_p: as in `sample`.
             min_distance_ratio: least distance of atoms over the sum of their covalent radii; 0 is
                 off.
             batch_size: number of completions sampled together.
@@ -412,33 +408,19 @@ class CrystalLM:
                 taken, prompt, format=fmt, translations=translations, seed=seed
             )
 
-    def explain(
-        self,
-        structure: CrystalSource,
-        *,
-        translations: int = 0,
-        labels: Sequence[str] = (),
-        **options: Unpack[ExplainKwargs],
-    ) -> Explanation:
+    def explain(self, structure: CrystalSource, **options: Unpack[ExplainKwargs]) -> Explanation:
         """Return what speaks for a crystal and against it: `print` it, or take its parts.
 
         Args:
             structure: as in `score`.
-            translations: of the likelihood, as in `score`.
-            labels: of the sites; by default element and number, such as Fe1.
-            **options: potentials and known crystals, see `ExplainKwargs`.
+            **options: of the likelihood, potentials and known crystals; see `ExplainKwargs`.
 
         Raises:
             CrystextError: it is not a crystal; a potential, the hull or a set does not exist.
         """
         from crystext.discover.explain.build import explain_crystal
 
-        crystal = as_crystal(structure)
-        try:
-            score: Score | str = self.score(crystal, translations=translations)
-        except (ModelError, InputError) as error:  # Too long for the model, or not in its format.
-            score = str(error)
-        return explain_crystal(crystal, score, labels=labels, **options)
+        return explain_crystal(as_crystal(structure), self.score, **options)
 
     def predict(
         self,

@@ -34,7 +34,8 @@ def evaluate(
         str,
         typer.Option(
             metavar="NAME|FILE",
-            help="A shipped protocol (mp20, perov5, carbon24, gruver2024), or a YAML file.",
+            help="A shipped protocol (mp20, perov5, carbon24, gruver2024, csp-mp20), or a YAML "
+            "file.",
         ),
     ] = "mp20",
     out: Annotated[
@@ -45,8 +46,8 @@ def evaluate(
         typer.Option(
             metavar="STAGE",
             help="Run only this stage: validity, novelty, coverage, distributions, conditioning, "
-            "prediction, ipt, stability, metrics, or one of a plugin. Repeat the option, or give "
-            "a list a,b.",
+            "prediction, proposals, ipt, stability, metrics, or one of a plugin. Repeat the "
+            "option, or give a list a,b.",
             show_default="all of the protocol",
         ),
     ] = None,
@@ -78,7 +79,8 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="The true structure of each sample, in the same order, for structure prediction.",
+            help="The true structure of each sample, in the same order, for structure prediction; "
+            "with the protocol csp-mp20, the crystals that samples are proposals for.",
             show_default=False,
         ),
     ] = None,

@@ -58,7 +58,10 @@ def sample(
     n: Annotated[
         int,
         typer.Option(
-            "--n", "-n", help="Number of samples in the run, or for each row of --conditions."
+            "--n",
+            "-n",
+            help="Number of samples in the run, or for each row of --conditions and each crystal "
+            "of --formulas-of.",
         ),
     ] = 100,
     composition: Composition = None,
@@ -83,6 +86,16 @@ def sample(
             metavar="FILE",
             help="A CSV file with conditions in each row: columns composition, space_group, ..., "
             "named like the options. Conditions given as options apply to rows without a value.",
+            show_default="none",
+        ),
+    ] = None,
+    formulas_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Request formula and number of atoms of each of these crystals, --n samples each, "
+            "for structure prediction: mp20_test or mp20_val, which ship; a store; or any source "
+            "of crystals.",
             show_default="none",
         ),
     ] = None,
@@ -186,10 +199,8 @@ def sample(
     each crystal, and each sample records the result.
 
     The same command resumes a run that was killed, with byte-identical results. A larger --n
-    extends a run, except with --conditions. Other settings need another --out.
+    extends a run, except with --conditions or --formulas-of. Other settings need another --out.
     """
-    from crystext.conditions import Conditions
-    from crystext.errors import SettingError
     from crystext.generation.shards import parse_shard, shard_from_environment
     from crystext.io.write import Layout
     from crystext.lm import CrystalLM
@@ -215,20 +226,13 @@ def sample(
         "oxidation": oxidation,
         "unit": unit,
     }
-    if conditions is None:
-        requested: tuple[Conditions, ...] = (Conditions.from_keywords(**keywords),)
-    else:
-        requested = _read_conditions(conditions, keywords, max_atoms)
+    requested = _requested(conditions, formulas_of, keywords, max_atoms)
     filtered = any(each.filters for each in requested)
-    if until is None and max_attempts_per_sample is not None and not filtered:
-        raise SettingError("--max-attempts-per-sample limits --until; add --until satisfied")
-    if max_attempts_per_sample is None and until is not None and not filtered:
-        max_attempts_per_sample = _DEFAULT_MAX_ATTEMPTS
     run = lm.sampling_run(
         n,
         requested,
         seed=parse_seed(seed, out, shard is not None or shard_from_environment() is not None),
-        max_attempts_per_sample=max_attempts_per_sample,
+        max_attempts_per_sample=_max_attempts(until, max_attempts_per_sample, filtered),
         guidance=guidance,
         temperature=temperature,
         element_temperature=element_temperature,
@@ -252,6 +256,15 @@ def sample(
     if format is not None:
         chosen = keep or (CrystalFilter.satisfied if filtered else CrystalFilter.all)
         export_crystals(out, run.total, format, chosen, workers, layout)
+
+
+def _max_attempts(until: SampleUntil | None, given: int | None, filtered: bool) -> int | None:
+    """Return the maximum number of texts per sample; None is the default of the run."""
+    from crystext.errors import SettingError
+
+    if given is not None and until is None and not filtered:
+        raise SettingError("--max-attempts-per-sample limits --until; add --until satisfied")
+    return _DEFAULT_MAX_ATTEMPTS if given is None and until and not filtered else given
 
 
 def _check_crystal_files(
@@ -347,6 +360,32 @@ def _read_conditions(
             f"{len(table.errors)} of {len(table.rows) + len(table.errors)} rows left out", err=True
         )
     return tuple(row.conditions for row in table.rows)
+
+
+def _requested(
+    table: Path | None, formulas_of: str | None, common: dict[str, object], max_atoms: int
+) -> tuple[Conditions, ...]:
+    """Return what to sample: the rows of a table, the formulas of crystals, or the options."""
+    from crystext.conditions import Conditions
+    from crystext.errors import SettingError
+
+    if table is not None and formulas_of is not None:
+        raise SettingError("--conditions and --formulas-of both say what to sample; give one")
+    if formulas_of is not None:
+        return _formulas_of(formulas_of, common, max_atoms)
+    if table is not None:
+        return _read_conditions(table, common, max_atoms)
+    return (Conditions.from_keywords(**common),)
+
+
+def _formulas_of(source: str, common: dict[str, object], max_atoms: int) -> tuple[Conditions, ...]:
+    """Return the conditions that request the formula and size of each crystal of a source."""
+    from crystext.conditions.formulas import formula_conditions
+    from crystext.evaluate.reference_sets import open_reference_set, specify_reference_set
+
+    known = open_reference_set(specify_reference_set(source, "test"))
+    named = ((known.name(i), crystal) for i, crystal in enumerate(known.crystals))
+    return formula_conditions(named, common, max_atoms=max_atoms)
 
 
 def _print_condition_summary(out: Path, n: int) -> None:

@@ -36,6 +36,9 @@ ARM_MARGIN_EV_PER_ATOM = 0.05
 CHEAP_FAILURE = 0.1
 """Weight of a text that is not relaxed: drawing it took about a tenth of a relaxation."""
 
+FIRST_ARM = "all"
+"""Label of the arm of the search's own conditions."""
+
 _EXPLORATION = 4
 """Every so many batches, one is of the first arms."""
 
@@ -93,7 +96,7 @@ def labels_of(text: SampledText) -> list[str]:
 def first_arms(targets: Sequence[Conditions]) -> list[Arm]:
     """Return the arms of the conditions of the search itself."""
     if len(targets) == 1:
-        return [Arm("all", targets[0])]
+        return [Arm(FIRST_ARM, targets[0])]
     return [Arm(f"system {'-'.join(x.chemical_system)}", x) for x in targets]
 
 

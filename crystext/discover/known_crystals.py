@@ -255,9 +255,8 @@ class KnownCrystals:
         elements = frozenset(crystal.symbols)
         if elements not in self._read:
             self._read.add(elements)
-            for known in self.sets:
-                for name, other in known.with_elements(elements):
-                    self._matcher.add(name, other)
+            for name, other in self.with_elements(elements):
+                self._matcher.add(name, other)
         return self._matcher.find(crystal)
 
     def novelty(self, crystal: Crystal) -> NoveltyResult | None:
@@ -268,6 +267,10 @@ class KnownCrystals:
         if orbits is None:
             return None
         return NoveltyResult(*self._prototypes.find(prototype_of(orbits)))
+
+    def with_elements(self, elements: frozenset[str]) -> list[tuple[str, Crystal]]:
+        """Return names and crystals of exactly these elements, of all sets."""
+        return [pair for known in self.sets for pair in known.with_elements(elements)]
 
     def formation_energies(self, elements: Iterable[str], n: int) -> list[tuple[Crystal, float]]:
         """Return up to n crystals of some of these elements with their formation energies."""

@@ -17,6 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from crystext.discover.candidates import RankedCandidate
 from crystext.discover.phase_diagram import PhaseDiagram
+from crystext.discover.polymorphs import Chance, FormulaPolymorphs
 from crystext.discover.search import Search
 from crystext.discover.summary import FunnelStep
 from crystext.energies.judges import Calibration
@@ -24,6 +25,9 @@ from crystext.evaluate.html.charts import Bar, bar_chart
 from crystext.evaluate.html.gallery import MAX_SHOWN, Card, make_card
 from crystext.evaluate.html.template_rendering import render
 from crystext.structures.properties import space_group_symbols
+
+_MAX_FORMULAS = 20
+"""Formulas of a page whose polymorphs are listed."""
 
 _MAX_KNOWN = 60
 """Known crystals of a page that were met again."""
@@ -39,6 +43,8 @@ class PageContent:
     summary: dict[str, Any]
     """The contents of `search.json`."""
     diagrams: Sequence[PhaseDiagram]
+    polymorphs: Sequence[FormulaPolymorphs] = ()
+    chances: Sequence[Chance] = ()
 
 
 class _Row(NamedTuple):
@@ -72,6 +78,10 @@ def render_page(content: PageContent) -> str:
         cards=[_card(row) for row in ranked[:MAX_SHOWN]],
         calibrations=content.calibrations,
         diagrams=content.diagrams,
+        polymorphs=content.polymorphs[:_MAX_FORMULAS],
+        n_formulas=len(content.polymorphs),
+        group_title=_group,
+        chances=content.chances,
         known=content.summary["known_again"][:_MAX_KNOWN],
         n_known=len(content.summary["known_again"]),
         scripts=scripts,

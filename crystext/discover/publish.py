@@ -19,6 +19,7 @@ from crystext.discover.checks import missed_conditions
 from crystext.discover.outputs import write_candidates
 from crystext.discover.page import PageContent, render_page
 from crystext.discover.phase_diagram import PhaseDiagram, draw_phase_diagram
+from crystext.discover.polymorphs import chances, polymorphs, write_polymorphs
 from crystext.discover.records import Outcome
 from crystext.discover.search import Search
 from crystext.discover.summary import funnel, summarize
@@ -44,6 +45,7 @@ def publish(search: Search) -> None:
     assert search.out is not None, "a search without a folder publishes nothing"
     ranked = rank_search(search)
     write_candidates(ranked, search.out)
+    write_polymorphs(polymorphs(search, ranked), search.out)
     calibrations = None if search.ending is None else _calibrations(search, search.out)
     summary = _summary(search, ranked, calibrations or [])
     write_json(search.out / SUMMARY_NAME, summary)
@@ -180,4 +182,12 @@ def _page_content(
         diagram = draw_phase_diagram(system, ranked, extended)
         if diagram is not None:
             diagrams.append(diagram)
-    return PageContent(search, ranked, calibrations, summary, diagrams)
+    return PageContent(
+        search,
+        ranked,
+        calibrations,
+        summary,
+        diagrams,
+        polymorphs(search, ranked),
+        chances(search),
+    )

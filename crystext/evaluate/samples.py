@@ -10,7 +10,7 @@ denominator. A text is decoded once, here, in the format of its run.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ class SampleSet:
     """Digest of the file, or of the names and contents of a folder's files."""
     model: str | None = None
     """The model of the samples, if the source names it."""
+    log_probabilities: tuple[float | None, ...] = ()
+    """Of the texts, in nats, as the sampler recorded them; empty if the source has none."""
 
 
 def read_samples(source: str | Path, n: int | None = None, *, lenient: bool = False) -> SampleSet:
@@ -74,7 +76,9 @@ def read_samples(source: str | Path, n: int | None = None, *, lenient: bool = Fa
             raise InputError(
                 f"{path} holds {format_count(len(found.samples), 'attempt')}; {n:,} were requested"
             )
-        found = SampleSet(path, found.kind, found.samples[:n], found.sha256, found.model)
+        found = replace(
+            found, samples=found.samples[:n], log_probabilities=found.log_probabilities[:n]
+        )
     if not any(attempt.crystal is not None for attempt in found.samples):
         first = found.samples[0].message if found.samples else None
         raise InputError(
@@ -87,13 +91,14 @@ def read_samples(source: str | Path, n: int | None = None, *, lenient: bool = Fa
 def _read_run(path: Path) -> SampleSet:
     settings = _read_settings(path)
     fmt = _format_of_run(settings)
-    model = settings.get("model")
+    model, attempts = settings.get("model"), list(read_attempts(path))
     return SampleSet(
         path,
         "run",
-        tuple(_read_attempt(attempt, fmt, path) for attempt in read_attempts(path)),
+        tuple(_read_attempt(attempt, fmt, path) for attempt in attempts),
         checksum(path / _ATTEMPTS_FILE),
         model if isinstance(model, str) else None,
+        tuple(attempt.get("log_probability") for attempt in attempts),
     )
 
 

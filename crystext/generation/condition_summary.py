@@ -48,10 +48,10 @@ class ConditionSummary:
 
     def _refused_line(self) -> str:
         parts = [f"{name.replace('_', ' ')} {n}" for name, n in self.refused.most_common()]
+        several = " (a text may miss several)" if len(parts) > 1 else ""
         return (
             f"yield: {self.satisfied} of {self.texts_drawn} texts "
-            f"({self.satisfied / self.texts_drawn:.0%}); refused for: {', '.join(parts)} "
-            "(a text may miss several)"
+            f"({self.satisfied / self.texts_drawn:.0%}); refused for: {', '.join(parts)}{several}"
         )
 
 

@@ -32,10 +32,10 @@ from evaluation.result_file import INDEPENDENT, Report, rounded, weights_digest,
 _TOKENS = 1_200_000
 """Of the corpus."""
 _INSTRUCTED_CRYSTALS = 800
-_INSTRUCTION_STEPS = 250
+_INSTRUCTION_STEPS = 225
 _TEST_CRYSTALS = 60
 _GENERATION_STEPS = 150
-_SAMPLES = 200
+_SAMPLES = 100
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,14 @@ from pymatgen.core.structure import Structure
 
 from crystext.generation.run import read_attempts
 from crystext.io.read import read_crystals
+from crystext.io.write import write_crystals
 from crystext.metrics.structure_validity import is_structure_valid
 from crystext.runtime.shipped_files import shipped_model
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import reduced_formula
 from crystext.text import decode
 from tests.conftest import Run
+from tests.example_crystals import IRON, WURTZITE
 from tests.inference.test_coordinate_reader import nearest_over_radii
 
 Refuses = Callable[..., str]
@@ -444,3 +446,29 @@ def test_other_settings_are_refused(cli_refuses: Refuses, run: Path, tiny_model:
     assert "  seed (--seed): 0 there, 7 here\n" in message
     assert "  top_p (--top-p): 1.0 there, 0.5 here\n" in message
     assert "give" in message.lower()
+
+
+def test_formulas_of_crystals_are_requested_and_their_proposals_compared(
+    cli: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_crystals([("iron", IRON), ("zinc sulfide", WURTZITE)], Path("known.extxyz"))
+    options = ("--formulas-of", "known.extxyz", "--n", 2, "--workers", 1, "--out", "run")
+    ended = cli("sample", "--model", tiny_model, *options)
+    assert ended.returncode == 0, ended.stderr
+    attempts = list(read_attempts(Path("run")))
+    requested = [{x["name"]: x["requested"] for x in row["conditions"]} for row in attempts]
+    expected = [{"composition": "Fe", "n_atoms": "1"}, {"composition": "ZnS", "n_atoms": "4"}]
+    assert requested == [row for row in expected for _ in range(2)]
+    assert all(row["satisfied"] for row in attempts)
+    report = ("--targets", "known.extxyz", "--workers", 1, "--out", "report")
+    ended = cli("evaluate", "run", "--protocol", "csp-mp20", *report)
+    assert ended.returncode == 0, ended.stderr
+    metrics = json.loads(Path("report/report.json").read_text())["metrics"]
+    totals = {x["name"]: x["total"] for x in metrics if x["stage"] == "proposals"}
+    assert totals["match_rate_1"] == totals["match_rate_2"] == totals["match_rate_likelihood"] == 2
+
+
+def test_two_sources_of_formulas_are_refused(cli_refuses: Refuses, tmp_path: Path) -> None:
+    both = ("--formulas-of", "mp20_val", "--conditions", tmp_path / "t.csv")
+    assert "--formulas-of both" in cli_refuses("sample", *both, "--out", tmp_path / "run")

@@ -34,6 +34,7 @@ WRITTEN = {
     ],
     "discover": ["lithium/candidates.csv", "lithium/report.html", "salt/report.html"],
     "explain": [],
+    "predict_structures": ["titania/attempts.jsonl", "salts-report/report.json"],
     "complete": ["variants/infill_results.jsonl", "rutile/infill_results.jsonl", "anatase/cif"],
     "python": ["perovskite.cif"],
     "read_files": ["cscl.cif"],

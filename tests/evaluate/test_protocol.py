@@ -26,7 +26,7 @@ def written(tmp_path):
 
 
 def test_the_protocols_of_the_benchmarks_ship():
-    assert set(protocol_names()) == {"mp20", "perov5", "carbon24", "gruver2024"}
+    assert set(protocol_names()) == {"mp20", "perov5", "carbon24", "gruver2024", "csp-mp20"}
 
 
 @pytest.mark.parametrize("name", ["mp20", "perov5", "carbon24", "gruver2024"])

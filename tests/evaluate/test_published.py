@@ -134,6 +134,16 @@ def test_every_figure_of_ours_that_a_column_names_is_one_that_is_measured(
         only=["validity", "novelty", "coverage", "distributions", "prediction"],
         options=EvaluationOptions(reference=str(known), training=str(known), targets=str(known)),
     )
+    twenty = tmp_path / "twenty.extxyz"
+    pairs = (("salt", NACL), ("wurtzite", WURTZITE))
+    write_crystals([(f"{name}_{i}", x) for name, x in pairs for i in range(20)], twenty)
+    asked = evaluate_samples(
+        twenty,
+        "csp-mp20",
+        tmp_path / "asked",
+        options=EvaluationOptions(reference=str(known)),
+    )
+    made = made.model_copy(update={"metrics": [*made.metrics, *asked.metrics]})
     demands = ("parsed", "structure_valid", "valid", "unique", "novel", "metastable", "stable")
     steps = funnel({**{name: [True] for name in demands}, "formula": ["NaCl"]}, 1)
     complete = made.model_copy(update={"funnel": steps})

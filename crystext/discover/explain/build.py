@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from crystext.energies.hull_sources import DEFAULT_HULL
 from crystext.energies.judges import judge_crystals, open_judges
 from crystext.energies.potentials import PotentialSource
 from crystext.energies.relax import RelaxationLimits
-from crystext.errors import InputError
+from crystext.errors import InputError, ModelError
 from crystext.inference.likelihood import Score
 from crystext.io.read.partial_structures import default_labels
 from crystext.structures.crystal import Crystal
@@ -36,9 +36,21 @@ from crystext.structures.space_groups import find_space_group
 _MAX_CONTACTS = 8
 
 
+class ScoreCrystal(Protocol):
+    """`CrystalLM.score`, as far as it is used here."""
+
+    def __call__(self, crystal: Crystal, /, *, translations: int) -> Score:
+        """Return the log-probability of a crystal."""
+
+
 class ExplainKwargs(TypedDict, total=False):
     """Options of `CrystalLM.explain`."""
 
+    translations: int
+    """Average the likelihood over this many random translations, see `CrystalLM.score`; 0 by
+    default."""
+    labels: Sequence[str]
+    """Labels of the sites; by default element and number, such as Fe1."""
     potentials: Sequence[PotentialSource]
     """Judges that give energies of the crystal as it is; none by default. See
     `energies.potentials`."""
@@ -52,8 +64,9 @@ class ExplainKwargs(TypedDict, total=False):
 
 def explain_crystal(
     crystal: Crystal,
-    score: Score | str,
+    score_crystal: ScoreCrystal,
     *,
+    translations: int = 0,
     labels: Sequence[str] = (),
     potentials: Sequence[PotentialSource] = (),
     hull: str = DEFAULT_HULL,
@@ -64,15 +77,20 @@ def explain_crystal(
 
     Args:
         crystal: any.
-        score: of the crystal under a model; or why there is none.
-        labels: of its sites; by default element and number, such as Fe1.
-        potentials, hull, known_crystals, shipped_known: see `ExplainKwargs`.
+        score_crystal: scores a crystal under a model; its error says why there is no likelihood.
+        translations, labels, potentials, hull, known_crystals, shipped_known: see `ExplainKwargs`.
 
     Raises:
         ModelError: a potential does not exist, or does not reproduce its known energies.
         SettingError: the energies of a potential cannot be compared with the hull.
         InputError: a set of known crystals, or the hull, does not exist.
     """
+    score: Score | None = None
+    problem = ""
+    try:
+        score = score_crystal(crystal, translations=translations)
+    except (ModelError, InputError) as error:  # Too long for the model, or not in its format.
+        problem = str(error)
     judges = open_judges(potentials, hull) if potentials else []
     known = KnownCrystals(known_crystals, shipped=shipped_known)
     limits = RelaxationLimits(steps=0)
@@ -82,9 +100,9 @@ def explain_crystal(
         reduced_formula(crystal.numbers),
         find_space_group(crystal),
         density(crystal),
-        None if isinstance(score, str) else _likelihood(score),
-        score if isinstance(score, str) else "",
-        _sites(crystal, None if isinstance(score, str) else score, charges, labels),
+        None if score is None else _likelihood(score),
+        problem,
+        _sites(crystal, score, charges, labels),
         charges,
         closest_contacts(crystal),
         find_relatives(crystal, known),

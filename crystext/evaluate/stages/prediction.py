@@ -65,7 +65,7 @@ class PredictionStage(Stage[PredictionSettings]):
         targets = known.crystals
         validity = context.settings["validity"]
         assert isinstance(validity, ValiditySettings)
-        valid_targets = context.map_crystals(partial(_is_valid, settings=validity), targets)
+        valid_targets = context.map_crystals(partial(is_valid, settings=validity), targets)
         distances = _rms_distances(context, settings, targets, valid_targets)
         result.columns["target_rms"] = [distances.get(i) for i in range(n)]
         result.columns["target_match"] = context.per_sample(
@@ -147,7 +147,8 @@ def _distances_of_pairs(
     return [rms_distance(crystal, target, tolerances) for crystal, target in pairs]
 
 
-def _is_valid(crystal: Crystal, settings: ValiditySettings) -> bool:
+def is_valid(crystal: Crystal, settings: ValiditySettings) -> bool:
+    """Return whether a crystal is valid in structure and composition."""
     result = check_validity(crystal, settings)
     return result.structure_valid and result.composition_valid[settings.table, settings.alloys]
 

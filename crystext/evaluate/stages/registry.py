@@ -21,6 +21,7 @@ STAGES: Registry[Stage[Any]] = Registry(
         "distributions": f"{_STAGES}.distributions:STAGE",
         "conditioning": f"{_STAGES}.conditioning:STAGE",
         "prediction": f"{_STAGES}.prediction:STAGE",
+        "proposals": f"{_STAGES}.proposals:STAGE",
         "ipt": f"{_STAGES}.ipt:STAGE",
         "stability": f"{_STAGES}.stability:STAGE",
         "metrics": f"{_STAGES}.metrics:STAGE",

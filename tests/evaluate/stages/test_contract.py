@@ -27,7 +27,11 @@ from crystext.structures.record import Record
 from tests.evaluate.example_inputs import BRASS, ROCK_SALT, TEXTS, write_run, write_table
 
 PARTS: dict[str, Any] = {
-    **{name: part.model_dump() for name, part in load_protocol("mp20").stages.items()},
+    **{
+        name: part.model_dump()
+        for protocol in ("mp20", "csp-mp20")
+        for name, part in load_protocol(protocol).stages.items()
+    },
     "ipt": {"source": "s", "crystals": 2, "translations": 2},
     "stability": {"source": "s", "potential": "chgnet", "hull": "mp2020", "steps": 1},
     "metrics": list(METRICS),
@@ -117,7 +121,7 @@ def test_a_stage_measures_failures_alone_or_says_why_not(
     run = read_samples(write_run(tmp_path / "run", TEXTS, CONDITIONS))
     failures = replace(run, samples=tuple(x for x in run.samples if x.crystal is None))
     assert len(failures.samples) == 2
-    targets = write_table(tmp_path / "two.parquet", [ROCK_SALT, BRASS])
+    targets = write_table(tmp_path / "two.parquet", [ROCK_SALT] * 2)
     rules = parse_protocol(protocol(name))
     roles = {"reference": options.reference, "training": options.training, "targets": str(targets)}
     context = StageContext(
