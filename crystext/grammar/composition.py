@@ -107,17 +107,17 @@ class CompositionRules:
         allowed[row, self.formula_sequences[which, done]] = True
         return allowed
 
-    def min_own_distance(self, own: Floats) -> float:
+    def min_own_distance(self, image_distances: Floats) -> float:
         """Return the least minimum distance that leaves enough elements for a crystal, in Å.
 
         Args:
-            own: minimum distance of each element from its own images, by atomic number, in Å.
+            image_distances: least of each element from its own images, by atomic number, in Å.
         """
-        order = np.argsort(own[1:], kind="stable") + 1
+        order = np.argsort(image_distances[1:], kind="stable") + 1
         order = order[self.permitted[order]]
         enough = np.cumsum(self.most[order]) >= self.min_atoms
-        least = float(own[order[enough.argmax()]])
-        return max(least, float(own[self.required].max(initial=0.0)))
+        least = float(image_distances[order[enough.argmax()]])
+        return max(least, float(image_distances[self.required].max(initial=0.0)))
 
     def _restrict_to_counts(self, numbers: Ints, allowed: Bools, left: int) -> None:
         """Disallow elements out of order, or that leave too few atoms, or too many, for others."""

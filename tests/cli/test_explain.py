@@ -49,7 +49,7 @@ def test_rutile_is_known_and_its_charges_fit(cli: Run, rutile: Path, tiny_model:
     assert (told["formula"], told["space_group"], told["novelty"]) == ("TiO2", 136, "same_crystal")
     assert [site["oxidation_state"] for site in told["sites"]] == [4, 4, -2, -2, -2, -2]
     assert [site["neighbours"] for site in told["sites"]] == ["O6"] * 2 + ["Ti3"] * 4
-    assert told["instability_index"] < 0.2
+    assert 0 < told["instability_index"] < 0.5
     assert not any(contact["short"] for contact in told["contacts"])
     assert told["same_prototype"][0]["exchange"] == []
 

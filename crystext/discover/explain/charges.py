@@ -7,8 +7,11 @@ pairs with an electronegative element count. Source: O'Keeffe and Brese, J. Am. 
 are the most probable ones for these sums in the ICSD whose charges balance.
 
 The global instability index is the root mean square of sum minus state over all sites, in valence
-units. Source: Salinas-Sanchez et al., J. Solid State Chem. 100, 201 (1992): above 0.2, a structure
-is strained or its states are wrong.
+units. Source: Salinas-Sanchez et al., J. Solid State Chem. 100, 201 (1992).
+
+What goes wrong otherwise: the usual limit of 0.2, above which a crystal is strained, is for
+parameters fitted to each pair of elements. These are of single elements, and coarser: cubic SrTiO3
+has 0.49. So the index is told without a verdict; compare it with that of related crystals.
 """
 
 from __future__ import annotations

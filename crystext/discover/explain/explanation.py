@@ -21,9 +21,6 @@ SHORT_RATIO = DEFAULT_CONSTRAINTS.min_distance_ratio
 """Distance of two atoms over the sum of their covalent radii, below which a contact is short; the
 least that sampling allows."""
 
-STRAINED_INDEX = 0.2
-"""Global instability index in valence units above which a crystal is strained; see `charges`."""
-
 
 @dataclass(frozen=True)
 class Contact:
@@ -100,7 +97,7 @@ class Explanation:
     """Why the model has none; empty if it has."""
     sites: tuple[SiteExplanation, ...]
     charges: Charges
-    contacts: tuple[Contact, ...]
+    contact_pairs: tuple[Contact, ...]
     """The short ones, the shortest for its elements first, at most eight; or else the closest."""
     relatives: Relatives
     judges: tuple[JudgeRecord, ...]
@@ -128,7 +125,7 @@ class Explanation:
             "instability_index": self.charges.instability_index,
             "charges_problem": self.charges.problem,
             "contacts": [
-                asdict(contact) | {"short": contact.is_short} for contact in self.contacts
+                asdict(contact) | {"short": contact.is_short} for contact in self.contact_pairs
             ],
             "novelty": novelty and novelty.label,
             "same_crystal": self.relatives.same_crystal,
@@ -172,10 +169,9 @@ class Explanation:
         if charges.problem:
             lines.append(f"charges: {charges.problem}")
         elif charges.instability_index is not None:
-            strained = charges.instability_index > STRAINED_INDEX
             lines.append(
-                f"charges: states fit the bond valences; global instability index "
-                f"{charges.instability_index:.2f} v.u.{', strained' if strained else ''}"
+                "charges: states fit the bond valences; global instability index "
+                f"{charges.instability_index:.2f} v.u."
             )
         return lines
 
@@ -203,12 +199,12 @@ class Explanation:
         return lines
 
     def _contact_lines(self) -> list[str]:
-        short = [contact for contact in self.contacts if contact.is_short]
+        short = [contact for contact in self.contact_pairs if contact.is_short]
         kind = f"short, below {SHORT_RATIO:g} of the covalent radii" if short else "closest"
         described = ", ".join(
             f"{self.sites[x.sites[0]].label}-{self.sites[x.sites[1]].label} {x.distance:.2f} Å "
             f"({x.ratio:.2f})"
-            for x in self.contacts
+            for x in self.contact_pairs
         )
         return [f"contacts: {kind}: {described}"]
 
@@ -219,7 +215,7 @@ class Explanation:
             lines.append(f"known: it matches {relatives.same_crystal}")
         others = [x for x in relatives.same_formula if x.name != relatives.same_crystal]
         if others:
-            lines.append("known crystals of this formula: " + ", ".join(map(_describe, others)))
+            lines += ["known crystals of this formula:", *(f"  {_describe(x)}" for x in others)]
         elif relatives.same_crystal is None:
             lines.append("known: no crystal of this formula")
         if relatives.same_prototype is None:

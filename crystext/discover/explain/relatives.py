@@ -72,35 +72,35 @@ class Relatives:
         return Novelty.SUBSTITUTION if fewest <= 1 else Novelty.KNOWN_PROTOTYPE
 
 
-def find_relatives(crystal: Crystal, known: KnownCrystals) -> Relatives:
+def find_relatives(crystal: Crystal, known_crystals: KnownCrystals) -> Relatives:
     """Return the known crystals that are related to a crystal."""
     orbits = to_wyckoff_or_none(crystal)
     symmetric = orbits is not None and orbits.space_group > 1
     return Relatives(
-        known.match(crystal),
-        tuple(_of_same_formula(crystal, known)),
-        tuple(_of_same_prototype(prototype_of(orbits), known))
+        known_crystals.match(crystal),
+        tuple(_of_same_formula(crystal, known_crystals)),
+        tuple(_of_same_prototype(prototype_of(orbits), known_crystals))
         if orbits is not None and symmetric
         else None,
     )
 
 
-def _of_same_formula(crystal: Crystal, known: KnownCrystals) -> Iterator[Relative]:
+def _of_same_formula(crystal: Crystal, known_crystals: KnownCrystals) -> Iterator[Relative]:
     formula, shown = reduced_formula(crystal.numbers), 0
-    for crystals in known.sets:
+    for crystals in known_crystals.sets:
         for name, other in crystals.with_elements(frozenset(crystal.symbols)):
             if shown < _MAX_SHOWN and reduced_formula(other.numbers) == formula:
                 shown += 1
                 yield Relative(name, crystals.title, formula, find_space_group(other))
 
 
-def _of_same_prototype(target: Prototype, known: KnownCrystals) -> list[Relative]:
+def _of_same_prototype(target: Prototype, known_crystals: KnownCrystals) -> list[Relative]:
     """Return known crystals of a prototype, those that need the least exchange first."""
     settings: dict[object, list[Prototype]] = defaultdict(list)
     for setting in equivalent_settings(target):
         settings[anonymous_key(setting)].append(setting)
     best: dict[str, tuple[int, float, str, Relative]] = {}
-    for crystals in known.sets:
+    for crystals in known_crystals.sets:
         for name, prototype in crystals.prototypes():
             alike = settings.get(anonymous_key(prototype))
             if not alike:
@@ -116,16 +116,16 @@ def _of_same_prototype(target: Prototype, known: KnownCrystals) -> list[Relative
     return [relative for *_, relative in nsmallest(_MAX_SHOWN, best.values(), key=lambda x: x[:3])]
 
 
-def _exchange_cost(found: tuple[Sequence[tuple[str, str]], float]) -> tuple[int, float]:
-    return len(found[0]), found[1]
+def _exchange_cost(exchange: tuple[Sequence[tuple[str, str]], float]) -> tuple[int, float]:
+    return len(exchange[0]), exchange[1]
 
 
-def _exchange(known: Prototype, target: Prototype) -> tuple[tuple[tuple[str, str], ...], float]:
+def _exchange(before: Prototype, target: Prototype) -> tuple[tuple[tuple[str, str], ...], float]:
     """Return the exchange that leads from a known prototype to an equal one, and its distance."""
-    before, after = _by_letters(known), _by_letters(target)
+    old, new = _by_letters(before), _by_letters(target)
     choices = [
-        [list(zip(symbols, order, strict=True)) for order in permutations(after[letters])]
-        for letters, symbols in before.items()
+        [list(zip(symbols, order, strict=True)) for order in permutations(new[letters])]
+        for letters, symbols in old.items()
     ]
     exchanges = (
         tuple((a, b) for part in parts for a, b in part if a != b) for parts in product(*choices)
