@@ -274,9 +274,11 @@ def _sample_lines(prompt: str, attempts: Sequence[Attempt]) -> list[_SampleLine]
             "tokens": attempt.tokens,
             "attempts": attempt.attempts,
             "conditions": [asdict(condition) for condition in attempt.conditions],
-            "refused": dict(attempt.refused),
             "satisfied": attempt.satisfied,
         }
+        # Where nothing is refused, a line is that of the versions before.
+        if attempt.refused:
+            values["refused"] = dict(attempt.refused)
         text = json.dumps(values) + "\n"
         lines.append(_SampleLine(attempt.index, attempt.failure is None, text))
     return lines
