@@ -136,6 +136,7 @@ class CrystalLM:
         temperature: float | None = None,
         element_temperature: float | None = None,
         coordinate_temperature: float | None = None,
+        cell_temperature: float | None = None,
         top_p: float = 1.0,
         max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
         min_distance_ratio: float = DEFAULT_CONSTRAINTS.min_distance_ratio,
@@ -160,9 +161,11 @@ class CrystalLM:
             guidance: classifier-free guidance: scale of the change of the logits by the conditions
                 in the prompt. Above 1, samples satisfy more, vary less and take twice the time.
             temperature: 0 takes the most probable token; None is the model's own, else 1. If given,
-                it also applies to elements and coordinates, unless theirs are given.
+                it also applies to elements, coordinates and cells, unless theirs are given.
             element_temperature: temperature of elements, and of whether another atom follows.
             coordinate_temperature: temperature of coordinates.
+            cell_temperature: temperature of cell lengths and angles in the Wyckoff text, where they
+                follow the atoms.
             top_p: sample from the most probable tokens that hold this much probability.
             max_atoms: most atoms in a cell.
             min_distance_ratio: least distance of atoms over the sum of their covalent radii; 0 is
@@ -191,6 +194,7 @@ class CrystalLM:
             temperature=temperature,
             element_temperature=element_temperature,
             coordinate_temperature=coordinate_temperature,
+            cell_temperature=cell_temperature,
             top_p=top_p,
             max_atoms=max_atoms,
             min_distance_ratio=min_distance_ratio,
@@ -441,10 +445,12 @@ class CrystalLM:
 
     def _iter_run(self, run: SamplingRun) -> Iterator[Sample]:
         """Sample a run batch by batch; texts that the model cannot write are rejected at once."""
-        (request,) = run.requests(self.prompts, self.model.format)
+        source = self.files if self._loaded is None else self._loaded
         if self._generator is None or self._generator.settings != run.settings:
-            self._generator = TextGenerator(self.model, run.settings)
+            self._generator = TextGenerator(source, run.settings)
+        own_format = self._generator.format
+        (request,) = run.requests(self.prompts, own_format)
         self._generator.sampler(request.format)
         attempts = iter_attempts(run, request, self._generator)
-        fmt, seed = request.format or self.model.format, run.settings.seed
+        fmt, seed = request.format or own_format, run.settings.seed
         return (Sample.from_attempt(x, request.prompt, seed, fmt) for x in attempts)

@@ -46,6 +46,9 @@ FORMAT = get_format("wyckoff")
 
 MAX_PROPOSALS = 20
 
+OWN = "own"
+"""The model's own temperatures, in place of numbers."""
+
 _COMPARED = 24
 """Groups of a formula that are compared with each other whatever their Wyckoff positions."""
 
@@ -53,6 +56,22 @@ _ORBITS = re.compile(r"^(?:\d+$|[A-Z][a-z]? \d+[a-zA])", re.MULTILINE)
 """The lines of a text that say the space group and the Wyckoff position of an orbit, in part."""
 
 _PREDICTED = "e_above_hull"
+
+
+class TextTemperatures(NamedTuple):
+    """Of what is drawn; None is the model's own."""
+
+    text: float | None = None
+    """Of the space group, the Wyckoff positions and the cell."""
+    coordinate: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> TextTemperatures:
+        """Return what is written as `own`, 0.7 or 0.7:0.5."""
+        if text == OWN:
+            return cls()
+        first, _, second = text.partition(":")
+        return cls(float(first), float(second) if second else None)
 
 
 class Target(NamedTuple):
@@ -132,7 +151,7 @@ def shipped_targets(name: str, n: int, seed: int) -> list[Target]:
 def draw_all(
     targets: Sequence[Target],
     draws: int,
-    temperature: float | None,
+    temperatures: TextTemperatures,
     file: Path,
     workers: int,
     report: Callable[[int, int], None],
@@ -140,7 +159,7 @@ def draw_all(
     """Draw for each target, and append each to a file; those in it are not drawn again."""
     done = list(_read(file))
     left = list(enumerate(targets))[len(done) :]
-    answers = run_in_order(partial(_make_drawing, draws, temperature), left, workers)
+    answers = run_in_order(partial(_make_drawing, draws, temperatures), left, workers)
     with closing(answers), file.open("a", encoding="utf-8") as out:
         for drawn in answers if left else ():
             out.write(json.dumps(asdict(drawn)) + "\n")
@@ -163,22 +182,18 @@ def _read(file: Path) -> Iterator[Drawn]:
         yield Drawn(groups=groups, **row)
 
 
-def _make_drawing(draws: int, temperature: float | None) -> Callable[[tuple[int, Target]], Drawn]:
-    """Load the model in a worker process; return the function that draws for a target.
-
-    Args:
-        draws: number of texts.
-        temperature: of cell, space group and Wyckoff positions; None is the model's own. That of
-            coordinates is always the model's own.
-    """
+def _make_drawing(
+    draws: int, temperatures: TextTemperatures
+) -> Callable[[tuple[int, Target]], Drawn]:
+    """Load the model in a worker process; return the function that draws for a target."""
     torch.set_num_threads(1)
     files, predictor = open_model(SHIPPED), open_predictor()
-    some = Conditions.from_keywords(composition="NaCl")
+    coordinate = temperatures.coordinate
     settings = resolve_settings(
         files,
-        [some],
-        temperature=temperature,
-        coordinate_temperature=files.temperatures.coordinate,
+        [Conditions.from_keywords(composition="NaCl")],
+        temperature=temperatures.text,
+        coordinate_temperature=files.temperatures.coordinate if coordinate is None else coordinate,
     )
     generator = TextGenerator(load_model(files), settings)
 

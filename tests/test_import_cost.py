@@ -111,6 +111,16 @@ def test_a_command_that_samples_in_other_processes_loads_no_torch_itself() -> No
     assert loaded & {"torch", "transformers", "pandas", "pymatgen"} == set()
 
 
+def test_a_small_model_is_sampled_without_transformers(tiny_model: Path, tmp_path: Path) -> None:
+    out, script = tmp_path / "run", "from crystext.cli.main import main; main()"
+    options = "--n", "1", "--max-atoms", "3", "--model", str(tiny_model), "--out", str(out)
+    loaded = loaded_by(script, "sample", *options)
+    assert {"torch", "safetensors", "tokenizers"} <= loaded
+    slow = {"transformers", "peft", "matgl", "pymatgen", "pandas", "scipy", "sklearn"}
+    assert loaded & slow == set()
+    assert (out / "attempts.jsonl").read_text().count("\n") == 1
+
+
 @pytest.mark.parametrize("name", crystext.__all__)
 def test_every_public_name_is_the_one_its_module_defines(name: str) -> None:
     value = getattr(crystext, name)

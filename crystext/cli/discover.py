@@ -129,6 +129,7 @@ def discover(
     temperature: sampling.Temperature = None,
     element_temperature: sampling.ElementTemperature = None,
     coordinate_temperature: sampling.CoordinateTemperature = None,
+    cell_temperature: sampling.CellTemperature = None,
     top_p: sampling.TopP = 1.0,
     guidance: Annotated[
         float, typer.Option(help="Classifier-free guidance, as in `crystext sample`.")
@@ -192,6 +193,7 @@ def discover(
         temperature=temperature,
         element_temperature=element_temperature,
         coordinate_temperature=coordinate_temperature,
+        cell_temperature=cell_temperature,
         top_p=top_p,
         guidance=guidance,
         max_atoms=max_atoms,

@@ -128,6 +128,7 @@ def sample(
     temperature: sampling.Temperature = None,
     element_temperature: sampling.ElementTemperature = None,
     coordinate_temperature: sampling.CoordinateTemperature = None,
+    cell_temperature: sampling.CellTemperature = None,
     top_p: sampling.TopP = 1.0,
     max_atoms: Annotated[int, typer.Option(help="Maximum number of atoms in the cell.")] = 20,
     min_distance_ratio: sampling.MinDistanceRatio = 0.65,
@@ -201,13 +202,12 @@ def sample(
     The same command resumes a run that was killed, with byte-identical results. A larger --n
     extends a run, except with --conditions or --formulas-of. Other settings need another --out.
     """
+    from crystext.generation.sampling_run import make_sampling_run
     from crystext.generation.shards import parse_shard, shard_from_environment
     from crystext.io.write import Layout
-    from crystext.lm import CrystalLM
 
     layout = Layout(symmetrized, conventional)
     _check_crystal_files(format, out, keep, layout)
-    lm = CrystalLM.open(model)
     keywords: dict[str, object] = {
         "composition": composition,
         "chemical_system": chemical_system,
@@ -228,7 +228,8 @@ def sample(
     }
     requested = _requested(conditions, formulas_of, keywords, max_atoms)
     filtered = any(each.filters for each in requested)
-    run = lm.sampling_run(
+    run = make_sampling_run(
+        model,
         n,
         requested,
         seed=parse_seed(seed, out, shard is not None or shard_from_environment() is not None),
@@ -237,6 +238,7 @@ def sample(
         temperature=temperature,
         element_temperature=element_temperature,
         coordinate_temperature=coordinate_temperature,
+        cell_temperature=cell_temperature,
         top_p=top_p,
         max_atoms=max_atoms,
         min_distance_ratio=min_distance_ratio,

@@ -6,7 +6,6 @@ decoded when a formula first comes up; reading all takes a minute.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -19,6 +18,11 @@ import pyarrow.parquet as pq
 from crystext.chemistry.elements import SYMBOLS
 from crystext.data.shipped import LABEL_BY_COLUMN, SHIPPED_SETS, shipped_set
 from crystext.errors import InputError
+from crystext.evaluate.reference_prototypes import (
+    reference_prototypes,
+    text_orbits,
+    text_prototype,
+)
 from crystext.evaluate.reference_sets import (
     ReferenceSet,
     is_shipped_set,
@@ -29,7 +33,6 @@ from crystext.metrics.prototypes import (
     Novelty,
     Prototype,
     PrototypeIndex,
-    make_prototype,
     prototype_of,
 )
 from crystext.runtime.files import file_digest
@@ -41,9 +44,6 @@ from crystext.text import decode
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
-
-_ORBIT_LINE = re.compile(r"^([A-Z][a-z]?)(?: \d+([a-zA]))?\b", re.MULTILINE)
-"""The element of an atom's line or of an orbit's, and the letter of the orbit."""
 
 _FORMATION_ENERGY = next(
     column for column, name in LABEL_BY_COLUMN.items() if name == "formation_energy"
@@ -96,7 +96,7 @@ class ShippedTexts:
     def _rows_by_elements(self) -> dict[frozenset[str], list[int]]:
         rows: dict[frozenset[str], list[int]] = defaultdict(list)
         for row, text in enumerate(self._texts):
-            rows[frozenset(symbol for symbol, _ in _ORBIT_LINE.findall(text))].append(row)
+            rows[frozenset(symbol for symbol, _ in text_orbits(text))].append(row)
         return rows
 
     def with_elements(self, elements: frozenset[str]) -> list[tuple[str, Crystal]]:
@@ -106,10 +106,9 @@ class ShippedTexts:
     def prototypes(self) -> Iterator[tuple[str, Prototype]]:
         """Yield names and prototypes of the crystals that are given by their orbits."""
         for name, text in zip(self._ids, self._texts, strict=True):
-            group = text.partition("\n")[0]
-            orbits = _ORBIT_LINE.findall(text)
-            if group.isdecimal() and all(letter for _, letter in orbits):
-                yield name, make_prototype(int(group), orbits)
+            prototype = text_prototype(text)
+            if prototype is not None:
+                yield name, prototype
 
     def formation_energies(self, elements: Iterable[str], n: int) -> list[tuple[Crystal, float]]:
         """Return crystals of some of these elements, and their formation energies in eV/atom.
@@ -176,11 +175,7 @@ class ReferenceCrystals:
 
     def prototypes(self) -> Iterator[tuple[str, Prototype]]:
         """Yield names and prototypes of the crystals in which spglib finds a symmetry."""
-        for i in range(len(self)):
-            record = self._set.dataset[i]
-            orbits = record.wyckoff or to_wyckoff_or_none(record.require_crystal())
-            if orbits is not None:
-                yield self._set.name(i), prototype_of(orbits)
+        return reference_prototypes(self._set)
 
 
 class CrystalMatcher:

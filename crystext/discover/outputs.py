@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from crystext.discover.candidates import RankedCandidate
+from crystext.energies.judges import judge_slug
 from crystext.energies.stability_table import csv_formula
 from crystext.errors import InputError
 from crystext.io.write import cif, symmetrized_cif
@@ -112,11 +112,6 @@ COLUMNS = (
     *("steps", "round", "arm", "file"),
 )
 """The columns of the table; each judge after the first adds two after `judges_below`."""
-
-
-def judge_slug(name: str) -> str:
-    """Return the name of a judge as a part of a column's name: m3gnet_mp_2021_2_8_pes."""
-    return "_".join(re.findall(r"[a-z0-9]+", name.lower()))
 
 
 def primitive_cell(crystal: Crystal) -> Crystal:

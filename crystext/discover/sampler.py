@@ -98,6 +98,7 @@ class ArmSampler:
             temperature=given.temperature,
             element_temperature=given.element_temperature,
             coordinate_temperature=given.coordinate_temperature,
+            cell_temperature=given.cell_temperature,
             top_p=given.top_p,
             guidance=given.guidance if in_prompt else 1.0,
         )

@@ -73,6 +73,7 @@ class SearchSettings:
     temperature: float | None = None
     element_temperature: float | None = None
     coordinate_temperature: float | None = None
+    cell_temperature: float | None = None
     top_p: float = 1.0
     guidance: float = 1.0
     max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms

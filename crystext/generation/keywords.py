@@ -29,6 +29,8 @@ class SamplerKwargs(TypedDict, total=False):
     """Temperature of elements, and of whether another atom follows."""
     coordinate_temperature: float | None
     """Temperature of coordinates."""
+    cell_temperature: float | None
+    """Temperature of cell lengths and angles in the Wyckoff text, where they follow the atoms."""
     top_p: float
     """Nucleus sampling: sample from the most probable tokens with this total probability."""
     constrained: bool

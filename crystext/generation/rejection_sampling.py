@@ -79,13 +79,13 @@ def iter_attempts(
     """
     (conditions,) = run.conditions
     for batch in run.iter_batches():
-        with single_thread_if_small(generator.model.network):
+        with single_thread_if_small(generator.network):
             attempts = sample_until_satisfied(
                 generator,
                 request,
                 conditions,
                 range(batch.start, batch.start + batch.size),
-                fmt=generator.model.format,
+                fmt=generator.format,
                 constrained=run.settings.constrained,
                 max_attempts_per_sample=run.max_attempts_per_sample,
             )

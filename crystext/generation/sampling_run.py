@@ -28,7 +28,7 @@ s."""
 _TEXTS_PER_WORKER = 250
 """Number of texts that justifies another process."""
 
-_SMALL_MODEL_BYTES = 256 * 2**20
+SMALL_MODEL_BYTES = 256 * 2**20
 """Bytes of weights up to which a model is small: a step takes as long for a few texts as for many,
 and the cache of a thousand texts fits any memory."""
 
@@ -46,7 +46,7 @@ def default_batch_size(model: str | Path | ModelFolder, max_attempts_per_sample:
     if whole_number("max_attempts_per_sample", max_attempts_per_sample) > 1:
         return 50
     files = open_model(model)
-    return 250 if files.is_adapter or files.weight_bytes() > _SMALL_MODEL_BYTES else 1000
+    return 250 if files.is_adapter or files.weight_bytes() > SMALL_MODEL_BYTES else 1000
 
 
 class SampleBatch(NamedTuple):
@@ -188,6 +188,8 @@ class SamplingRun:
             "max_atoms": self.max_atoms,
             "min_distance_ratio": self.min_distance_ratio,
         }
+        if identity["cell_temperature"] in (None, identity["temperature"]):
+            del identity["cell_temperature"]  # as in runs of 0.1, whose cells had that of the text
         if self.format is not None:
             identity["format"] = self.format
         if len(self.conditions) == 1:

@@ -1,16 +1,15 @@
-"""Processes that sample batches: each holds the model, and has one thread."""
+"""Processes that sample batches: each holds the model, and samples on one thread."""
 
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
 from crystext.conditions import Conditions
-from crystext.generation.sampling_run import SampleBatch
+from crystext.generation.sampling_run import SMALL_MODEL_BYTES, SampleBatch
 from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.layout import ModelFolder
 from crystext.runtime.processes import run_in_order
@@ -34,7 +33,8 @@ def sample_batches(
 ) -> Generator[tuple[SampleBatch, list[Attempt]], None, None]:
     """Yield these batches, in order, with their samples.
 
-    Close the iterator to stop the processes before they are done.
+    Close the iterator to stop the processes before they are done. With a small model this process
+    is the only worker if one is asked for; it samples the first batch while several start.
 
     Args:
         config: the model, the requests and how they are sampled.
@@ -46,29 +46,61 @@ def sample_batches(
         RunError: a process was killed.
     """
     remedy = "try fewer --workers or a smaller --batch-size"
-    answers = run_in_order(partial(_make_sampling, config), batches, workers, remedy=remedy)
+    answers = run_in_order(
+        partial(_make_sampling, config),
+        batches,
+        workers,
+        remedy=remedy,
+        here=_sampling_here(config) if _is_light(config) else None,
+    )
     with closing(answers):
         yield from zip(batches, answers, strict=False)
 
 
+def _is_light(config: WorkerConfig) -> bool:
+    """Return whether the model is so small that this process may hold it beside the others."""
+    files = config.model
+    return (
+        config.settings.constrained
+        and not files.is_adapter
+        and files.weight_bytes() <= SMALL_MODEL_BYTES
+    )
+
+
+def _sampling_here(config: WorkerConfig) -> Callable[[SampleBatch], list[Attempt]]:
+    """Return a function that samples a batch in this process, as a worker does.
+
+    The model is loaded for the first batch. Threads are as before between the batches.
+    """
+    sample: Callable[[SampleBatch], list[Attempt]] | None = None
+
+    def sample_here(batch: SampleBatch) -> list[Attempt]:
+        import torch
+
+        nonlocal sample
+        before = torch.get_num_threads()
+        try:
+            sample = sample or _make_sampling(config)
+            torch.set_num_threads(1)
+            return sample(batch)
+        finally:
+            torch.set_num_threads(before)
+
+    return sample_here
+
+
 def _make_sampling(config: WorkerConfig) -> Callable[[SampleBatch], list[Attempt]]:
-    """Load the model in a worker process; return the function that samples a batch."""
+    """Return the function that samples a batch; it loads the model."""
     # oneDNN keeps 1,024 compiled kernels by default, some hundred MB, and hardly reuses them.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     import torch
-    from tqdm import tqdm
 
     from crystext.generation.rejection_sampling import sample_until_satisfied
     from crystext.inference.generate import TextGenerator
-    from crystext.models.load import load_model
 
     # Sums split over threads round differently: with one thread a batch is the same everywhere.
     torch.set_num_threads(1)
-    # tqdm, in peft, would create a lock between processes; a killed process would leave it behind,
-    # and Python would warn about it.
-    tqdm.set_lock(threading.RLock())
-    model = load_model(config.model)
-    generator = TextGenerator(model, config.settings)
+    generator = TextGenerator(config.model, config.settings)
 
     def sample(batch: SampleBatch) -> list[Attempt]:
         return sample_until_satisfied(
@@ -76,7 +108,7 @@ def _make_sampling(config: WorkerConfig) -> Callable[[SampleBatch], list[Attempt
             config.requests[batch.request_index],
             config.conditions[batch.request_index],
             range(batch.start, batch.start + batch.size),
-            fmt=model.format,
+            fmt=generator.format,
             constrained=config.settings.constrained,
             max_attempts_per_sample=config.max_attempts_per_sample,
         )

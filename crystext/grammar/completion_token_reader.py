@@ -20,7 +20,7 @@ from crystext.text import Format
 from crystext.tokenization.encode import completion_ids
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from crystext.tokenization.encode import AnyTokenizer
 
 _EXAMPLES = {
     FieldKind.LENGTH: "5.64",
@@ -34,9 +34,7 @@ _EXAMPLES = {
 class CompletionTokenReader:
     """Token ids of the values of each field of a completion."""
 
-    def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, fmt: Format, fields: list[Field]
-    ) -> None:
+    def __init__(self, tokenizer: AnyTokenizer, fmt: Format, fields: list[Field]) -> None:
         """Look up the ids.
 
         Args:

@@ -22,7 +22,7 @@ from crystext.text.formats import MAX_ANGLE, MAX_LENGTH
 from crystext.tokenization.crystal_vocabulary import element_line
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from crystext.tokenization.encode import AnyTokenizer
 
 DECIMALS = 100
 """Values of the token that holds the decimals of a length or an angle."""
@@ -31,7 +31,7 @@ DECIMALS = 100
 class CoordinateTokenReader:
     """Token ids of the values of each field, for a tokenizer that has the crystal vocabulary."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: AnyTokenizer) -> None:
         """Look up the ids; raise `ModelError` if the tokenizer lacks one."""
         known = tokenizer.get_vocab()
 
@@ -78,7 +78,7 @@ class CoordinateTokenReader:
         return [self._wholes[field.kind, field.separator], self._decimals]
 
 
-def has_crystal_vocabulary(tokenizer: PreTrainedTokenizerBase, fmt: Format) -> bool:
+def has_crystal_vocabulary(tokenizer: AnyTokenizer, fmt: Format) -> bool:
     """Return whether a tokenizer splits this format into one or two tokens per field."""
     if fmt != PLAIN:
         return False

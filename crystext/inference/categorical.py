@@ -15,7 +15,12 @@ _MIN_TEMPERATURE = 1e-30
 
 
 def uniform_numbers(
-    seed: int, indices: Sequence[int], count: int, *, redraw: int = 0, restart: int = 0
+    seed: int,
+    indices: Sequence[int],
+    count: int,
+    *,
+    redraw: int = 0,
+    restart: int | Sequence[int] = 0,
 ) -> Floats:
     """Return random numbers in [0, 1) that depend only on the seed and each crystal's index.
 
@@ -24,17 +29,20 @@ def uniform_numbers(
         indices: of the crystals.
         count: random numbers per crystal.
         redraw: how often the crystal was sampled before; each time has separate numbers.
-        restart: how often, of these, the sampler itself had to restart.
+        restart: how often, of these, the sampler itself had to restart; one number for all, or one
+            for each.
 
     Returns:
         Shape (len(indices), count), from Philox keyed by (seed, index); redraws begin after 2^192
         numbers of the first draw, restarts after 2^128.
     """
-    counter = [0, 0, restart, redraw]
+    restarts = [restart] * len(indices) if isinstance(restart, int) else restart
     return np.stack(
         [
-            np.random.Generator(np.random.Philox(counter=counter, key=[seed, i])).random(count)
-            for i in indices
+            np.random.Generator(
+                np.random.Philox(counter=[0, 0, each, redraw], key=[seed, i])
+            ).random(count)
+            for i, each in zip(indices, restarts, strict=True)
         ]
     )
 

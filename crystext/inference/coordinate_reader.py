@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from crystext.grammar.completion_token_reader import CompletionTokenReader
@@ -14,19 +16,22 @@ from crystext.grammar.token_reader import (
     allowed_whole_parts,
     has_crystal_vocabulary,
 )
-from crystext.inference.crystal_vocabulary_sampler import Step, TextBatch
 from crystext.inference.request_grammar import automaton_for
+from crystext.inference.text_batch import Step, TextBatch
 from crystext.inference.types import Request
-from crystext.models.load import LoadedModel
 from crystext.structures.crystal import Ints
 from crystext.structures.distances import Bools
 from crystext.text import Format
+
+if TYPE_CHECKING:
+    from crystext.inference.sampling_model import SamplingModel
+    from crystext.models.load import LoadedModel
 
 
 class CoordinateVocabulary:
     """The tokens of a coordinate format."""
 
-    def __init__(self, model: LoadedModel, fmt: Format) -> None:
+    def __init__(self, model: LoadedModel | SamplingModel, fmt: Format) -> None:
         """Look up the tokens.
 
         Raises:
@@ -36,7 +41,7 @@ class CoordinateVocabulary:
         self.ids = CoordinateTokenReader(model.tokenizer)
 
     @staticmethod
-    def fits(model: LoadedModel, fmt: Format) -> bool:
+    def fits(model: LoadedModel | SamplingModel, fmt: Format) -> bool:
         """Return whether a model writes this format in tokens of the crystal vocabulary."""
         return has_crystal_vocabulary(model.tokenizer, fmt)
 

@@ -8,26 +8,36 @@ settings allow: `crystal_vocabulary_sampler` for models with the crystal vocabul
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from crystext.errors import SettingError
 from crystext.inference.types import Attempt, Request, SamplingSettings
+from crystext.models.layout import ModelFolder
 from crystext.runtime.registry import Registry
 from crystext.text import Format
 
 if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+    from crystext.inference.sampling_model import SamplingModel
     from crystext.models.load import LoadedModel
+    from crystext.models.plain_llama import PlainLlama
+
+OWN_VOCABULARIES = {
+    "coordinates": "crystext.inference.coordinate_reader:CoordinateVocabulary",
+    "wyckoff": "crystext.inference.wyckoff_reader:WyckoffVocabulary",
+}
+"""The vocabularies of this package, whatever else is installed."""
 
 VOCABULARIES: Registry[Any] = Registry(
     "vocabulary",
     type,
-    {
-        "coordinates": "crystext.inference.coordinate_reader:CoordinateVocabulary",
-        "wyckoff": "crystext.inference.wyckoff_reader:WyckoffVocabulary",
-    },
+    OWN_VOCABULARIES,
     plural="vocabularies",
 )
-"""Classes that implement `crystal_vocabulary_sampler.Vocabulary`."""
+"""Classes that implement `text_batch.Vocabulary`."""
 
 
 class Sampler(Protocol):
@@ -41,18 +51,54 @@ class TextGenerator:
     """A model, ready to generate texts."""
 
     def __init__(
-        self, model: LoadedModel, settings: SamplingSettings, *, in_place: bool = False
+        self,
+        model: LoadedModel | ModelFolder,
+        settings: SamplingSettings,
+        *,
+        in_place: bool = False,
     ) -> None:
         """Take a model; samplers are created when they are needed.
 
         Args:
-            model: to sample from.
+            model: to sample from; of a folder, only what the samplers need is loaded.
             settings: sampling settings.
             in_place: whether the network runs unchanged on its device, without a converted copy:
                 for networks too large to be held twice.
         """
-        self.model, self.settings, self._in_place = model, settings, in_place
+        self.settings, self._in_place = settings, in_place
+        self._source = model
         self._samplers: dict[Format, Sampler] = {}
+
+    @cached_property
+    def model(self) -> LoadedModel:
+        """The model in memory; raises what `load_model` raises."""
+        from crystext.models.load import load_model
+
+        if isinstance(self._source, ModelFolder):
+            return load_model(self._source)
+        return self._source
+
+    @cached_property
+    def format(self) -> Format:
+        """The model's own format."""
+        if isinstance(self._source, ModelFolder):
+            return self._source.description.format
+        return self._source.format
+
+    @cached_property
+    def _without_transformers(self) -> SamplingModel | None:
+        """The model as read without transformers; None if it is in memory, or not plain."""
+        from crystext.inference.sampling_model import read_sampling_model
+
+        if isinstance(self._source, ModelFolder):
+            return read_sampling_model(self._source)
+        return None
+
+    @property
+    def network(self) -> PreTrainedModel | PeftModel | PlainLlama:
+        """The network that is sampled, where it is a plain LLaMA as it was read."""
+        light = self._without_transformers
+        return self.model.network if light is None else light.network
 
     def sampler(self, fmt: Format | None = None) -> Sampler:
         """Return the sampler of a format; None is the model's own.
@@ -62,7 +108,7 @@ class TextGenerator:
                 token.
             SettingError: the model writes another format.
         """
-        fmt = self.model.format if fmt is None else fmt
+        fmt = self.format if fmt is None else fmt
         if fmt not in self._samplers:
             self._samplers[fmt] = self._make_sampler(fmt)
         return self._samplers[fmt]
@@ -94,17 +140,19 @@ class TextGenerator:
         A model with a general vocabulary, or sampling without constraints, runs on a GPU if
         available; the others run on the CPU.
         """
+        if fmt != self.format and fmt.template == self.format.template:
+            raise SettingError(
+                f"the format {fmt.name} is requested, but the model writes {self.format.name}; "
+                "leave the format out"
+            )
+        if (sampler := self._plain_sampler(fmt)) is not None:
+            return sampler
         from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
-        from crystext.inference.cpu_llama import why_unsupported
         from crystext.inference.crystal_vocabulary_sampler import BatchSampler
+        from crystext.models.plain_llama import why_unsupported
         from crystext.runtime.device import move_to_gpu
 
         model, settings = self.model, self.settings
-        if fmt != model.format and fmt.template == model.format.template:
-            raise SettingError(
-                f"the format {fmt.name} is requested, but the model writes {model.format.name}; "
-                "leave the format out"
-            )
         if self._in_place:
             return AnyTokenizerSampler(model, settings, fmt)
         if settings.constrained and why_unsupported(model.network) is None:
@@ -114,3 +162,20 @@ class TextGenerator:
         sampler = AnyTokenizerSampler(model, settings, fmt)
         move_to_gpu(model.network)
         return sampler
+
+    def _plain_sampler(self, fmt: Format) -> Sampler | None:
+        """Return the sampler of a plain LLaMA that is not in memory; None where there is none.
+
+        Only the vocabularies of the package are asked: those of others may need the whole model.
+        """
+        from crystext.inference.crystal_vocabulary_sampler import BatchSampler
+
+        if self._in_place or not self.settings.constrained:
+            return None
+        if (model := self._without_transformers) is None:
+            return None
+        for name in OWN_VOCABULARIES:
+            vocabulary = VOCABULARIES[name]
+            if vocabulary.fits(model, fmt):
+                return BatchSampler(model, self.settings, vocabulary(model, fmt))
+        return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,13 +26,16 @@ from crystext.grammar.wyckoff.token_reader import (
     WyckoffTokenReader,
     has_wyckoff_vocabulary,
 )
-from crystext.inference.crystal_vocabulary_sampler import Step, TextBatch
+from crystext.inference.text_batch import Step, TextBatch
 from crystext.inference.types import Request
-from crystext.models.load import LoadedModel
 from crystext.structures.crystal import Floats, Ints
 from crystext.structures.distances import Bools, min_distances
 from crystext.structures.wyckoff.orbits import Orbit
 from crystext.text import WYCKOFF, Format
+
+if TYPE_CHECKING:
+    from crystext.inference.sampling_model import SamplingModel
+    from crystext.models.load import LoadedModel
 
 _COORDINATE_VALUES = 1000
 _VALUES: Ints = np.arange(_COORDINATE_VALUES)
@@ -69,7 +73,7 @@ class CompletionVocabulary:
         """Whether positions without free coordinates have room beside the known sites."""
 
     @staticmethod
-    def fits(model: LoadedModel, fmt: Format) -> bool:
+    def fits(model: LoadedModel | SamplingModel, fmt: Format) -> bool:
         """Return whether a model writes this format in tokens of the crystal vocabulary."""
         return has_wyckoff_vocabulary(model.tokenizer, fmt)
 
@@ -253,7 +257,7 @@ class _Text:
 
 
 class CompletionReader:
-    """A batch of texts with known lines; see `crystal_vocabulary_sampler.TokenReader`."""
+    """A batch of texts with known lines; see `text_batch.TokenReader`."""
 
     extra_draws = 0
 
@@ -280,12 +284,10 @@ class CompletionReader:
                 self._take(row, allowed, tokens)
             else:
                 by_kind.setdefault(text.kind, {})[row] = allowed
-        if by_kind:
-            logits = batch.logits(self._ids.ids)
-            for kind, rows in by_kind.items():
-                values = self._draw(batch, kind, rows, logits)
-                for row, value in zip(rows, values.tolist(), strict=True):
-                    self._take(row, value, tokens)
+        for kind, masks in by_kind.items():
+            values = self._draw(batch, kind, masks)
+            for row, value in zip(masks, values.tolist(), strict=True):
+                self._take(row, value, tokens)
         return Step(tokens, np.array([text.ended for text in self._texts], dtype=np.bool_))
 
     def take(self, rows: Ints | None) -> None:
@@ -302,25 +304,25 @@ class CompletionReader:
     def _take(self, row: int, value: int, tokens: Ints) -> None:
         text = self._texts[row]
         kind = text.kind
-        place = self._ids.slices[kind].start - self._ids.first_value(kind) + value
-        tokens[row] = self._ids.ids[place]
+        tokens[row] = self._ids.choices[kind][value - self._ids.first_value(kind)]
         text.push(value)
 
-    def _draw(
-        self, batch: TextBatch, kind: TokenKind, masks: dict[int, Bools], logits: torch.Tensor
-    ) -> Ints:
+    def _draw(self, batch: TextBatch, kind: TokenKind, masks: dict[int, Bools]) -> Ints:
         """Sample the next values of some texts, all of one kind, among those allowed for each."""
         rows = np.array(list(masks))
-        part, first = self._ids.slices[kind], self._ids.first_value(kind)
-        of_kind = logits[torch.from_numpy(rows), part]
+        first = self._ids.first_value(kind)
+        logits = batch.logits(self._ids.choices[kind], rows=rows)
+        if kind is TokenKind.ELEMENT:
+            # Without the first lengths: the number of orbits is known.
+            logits = logits[:, : self._ids.n_elements]
         texts = [self._texts[row] for row in rows.tolist()]
         if kind is TokenKind.COORDINATE:
-            return _draw_coordinates(batch, texts, list(masks.values()), rows, of_kind)
-        allowed: Bools = np.zeros((len(rows), part.stop - part.start), dtype=np.bool_)
+            return _draw_coordinates(batch, texts, list(masks.values()), rows, logits)
+        allowed: Bools = np.zeros(logits.shape, dtype=np.bool_)
         for i, some in enumerate(masks.values()):
             allowed[i, : len(some) - first] = some[first:]
-        field = FieldKind.LENGTH if kind in _CELL_KINDS else _FIELD_KINDS[kind]
-        return np.asarray(first + batch.draw(field, of_kind, allowed, rows=rows))
+        field = FieldKind.CELL if kind in _CELL_KINDS else _FIELD_KINDS[kind]
+        return np.asarray(first + batch.draw(field, logits, allowed, rows=rows))
 
 
 def _draw_coordinates(

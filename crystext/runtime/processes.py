@@ -113,6 +113,7 @@ def run_in_order(
     workers: Workers,
     *,
     remedy: str = "try fewer --workers",
+    here: Callable[[_Task], _Answer] | None = None,
 ) -> Generator[_Answer, None, None]:
     """Yield the answer of each task, in the order of the tasks.
 
@@ -124,25 +125,25 @@ def run_in_order(
             one.
         workers: maximum number of processes; or an executor, which gets all tasks at once.
         remedy: what to do if a process is killed because it ran out of memory.
+        here: runs a task in this process. It is given the first one, while the processes start with
+            the others; or all of them if one worker is asked for, which is then this process. None
+            leaves all to the processes.
 
     Raises:
         CrystextError: raised by `make_function` or a task, and raised here again.
         RunError: a process died; the answers yielded before are valid.
-        RuntimeError: any other error of theirs, with its traceback.
+        RuntimeError: any other error of a process, with its traceback.
     """
     if isinstance(workers, Executor):
-        try:
-            yield from workers.map(partial(_make_and_run, make_function), tasks)
-        except Exception as error:
-            if is_worker_death(error):
-                raise RunError(
-                    "workers of the cluster died, most likely out of memory; give each more"
-                ) from None
-            raise
+        yield from _run_in_order_on_executor(make_function, tasks, workers)
+        return
+    if here is not None and workers == 1:
+        yield from map(here, tasks)
         return
     remaining = enumerate(tasks)
     early: dict[int, _Answer] = {}
     due = 0
+    first = None if here is None else next(remaining, None)
     with closing(ProcessPool[int, _Task, _Answer](make_function, workers)) as pool:
         while True:
             while pool.has_capacity and len(early) + len(pool.busy) < _MAX_TASKS_AHEAD * workers:
@@ -150,6 +151,9 @@ def run_in_order(
                 if item is None:
                     break
                 pool.submit(*item)
+            if here is not None and first is not None:
+                early[0] = here(first[1])
+                first = None
             if due in early:
                 yield early.pop(due)
                 due += 1
@@ -184,6 +188,21 @@ def _run_on_executor(
     finally:
         for future in futures:
             future.cancel()
+
+
+def _run_in_order_on_executor(
+    make_function: Callable[[], Callable[[_Task], _Answer]],
+    tasks: Iterable[_Task],
+    executor: Executor,
+) -> Iterator[_Answer]:
+    try:
+        yield from executor.map(partial(_make_and_run, make_function), tasks)
+    except Exception as error:
+        if is_worker_death(error):
+            raise RunError(
+                "workers of the cluster died, most likely out of memory; give each more"
+            ) from None
+        raise
 
 
 def _make_and_run(make_function: Callable[[], Callable[[_Task], _Answer]], task: _Task) -> _Answer:

@@ -21,6 +21,7 @@ LIBRARIES = (
     "scipy",
     "pymatgen",
     "spglib",
+    "moyopy",
     "smact",
     "ase",
     "matgl",

@@ -328,11 +328,12 @@ def pair_distances(lattice: Floats, positions: Floats) -> Floats:
     Returns:
         Å; shape (N, N). The diagonal is the shortest lattice vector.
     """
-    count = len(positions)
-    found = image_distances(
-        np.tile(lattice, (count, 1, 1)), positions, np.tile(positions, (count, 1, 1))
-    )
-    np.fill_diagonal(found, shortest_lattice_vector(lattice[None])[0])
+    basis = minkowski_reduce(lattice[None])[0]
+    away = (positions[None] - positions[:, None]) @ lattice @ np.linalg.inv(basis)
+    away -= np.round(away)
+    images = (away @ basis)[:, :, None] + _NEIGHBOURS_3D @ basis
+    found: Floats = np.sqrt((images**2).sum(axis=3).min(axis=2))
+    np.fill_diagonal(found, np.linalg.norm(basis[0]))
     return found
 
 

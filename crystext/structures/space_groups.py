@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from functools import cache
+from types import ModuleType
 
 from crystext.errors import InputError, SettingError, did_you_mean
-from crystext.structures.crystal import Crystal
+from crystext.structures.crystal import Crystal, Floats, Ints
 from crystext.structures.standardize import find_symmetry
 
 SYMPREC = 0.1
@@ -89,3 +91,37 @@ def find_space_group(crystal: Crystal, symprec: float = SYMPREC) -> int | None:
     except InputError:
         return None
     return int(found.number)
+
+
+def moyo_space_group(
+    lattice: Floats, positions: Floats, numbers: Ints, symprec: float = SYMPREC
+) -> int | None:
+    """Return the number of the space group that moyo finds; None if it finds none.
+
+    It takes a tenth of spglib's time, and finds the same group in all but a few crystals at the
+    edge of the tolerance: where the two could differ, spglib's is the one to report.
+
+    Args:
+        lattice: basis vectors as rows, Å; shape (3, 3).
+        positions: fractional; shape (N, 3).
+        numbers: atomic numbers; shape (N,).
+        symprec: Å; how far atoms may be from their symmetric positions.
+    """
+    moyopy = _quiet_moyo()
+    try:
+        cell = moyopy.Cell(lattice.tolist(), positions.tolist(), numbers.tolist())
+        return int(moyopy.MoyoDataset(cell, symprec=symprec, angle_tolerance=None).number)
+    # The errors of moyo have no common class below this one.
+    except Exception:
+        return None
+
+
+@cache
+def _quiet_moyo() -> ModuleType:
+    """Import moyo; it would warn of operations that it leaves out, which are not used here."""
+    import moyopy
+
+    # It asks for the levels of its loggers once.
+    if (log := logging.getLogger("moyo")).level == logging.NOTSET:
+        log.setLevel(logging.ERROR)
+    return moyopy

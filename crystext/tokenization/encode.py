@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -21,6 +21,10 @@ from crystext.tasks.base import Example
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from crystext.tokenization.plain_tokenizer import PlainTokenizer
+
+    AnyTokenizer: TypeAlias = PreTrainedTokenizerBase | PlainTokenizer
+
 IGNORED_LABEL = -100
 """Label of a token without loss, as in transformers and torch."""
 
@@ -28,14 +32,14 @@ _ANCHOR_TEXTS = ("\n", "Q", "0")
 """Anchors before a completion: at least one of them never merges with the text after it."""
 
 
-def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
+def prompt_ids(tokenizer: AnyTokenizer, prompt: str) -> list[int]:
     """Return the ids of a prompt, as used before a completion in training and sampling."""
     return _bos_ids(tokenizer) + _without_special_tokens(
         tokenizer, prompt, _tokenize_at_start(tokenizer, prompt)
     )
 
 
-def completion_ids(tokenizer: PreTrainedTokenizerBase, completion: str) -> list[int]:
+def completion_ids(tokenizer: AnyTokenizer, completion: str) -> list[int]:
     """Return the ids of a completion as used after a prompt, without the end token."""
     return _without_special_tokens(
         tokenizer, completion, _tokenize_all_after_prompt(tokenizer, [completion])[0]
@@ -55,7 +59,7 @@ def token_texts(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list[
 
 
 def example_ids(
-    tokenizer: PreTrainedTokenizerBase, example: Example, loss_on_prompt: bool = False
+    tokenizer: AnyTokenizer, example: Example, loss_on_prompt: bool = False
 ) -> tuple[list[int], list[int]]:
     """Return the ids of an example and its labels, of the same length.
 
@@ -66,7 +70,7 @@ def example_ids(
 
 
 def examples_ids(
-    tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], loss_on_prompt: bool = False
+    tokenizer: AnyTokenizer, examples: Sequence[Example], loss_on_prompt: bool = False
 ) -> list[tuple[list[int], list[int]]]:
     """Return `example_ids` of many examples at once, in a fraction of the time."""
     start, end = _bos_ids(tokenizer), tokenizer.eos_token_id
@@ -91,7 +95,7 @@ def examples_ids(
 
 
 def _rows_of_questions(
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: AnyTokenizer,
     example: Example,
     ids: list[int],
     labels: list[int],
@@ -140,10 +144,10 @@ class _TokenizerTraits:
     """Whether the start of a text is tokenized as in the middle of another text."""
 
 
-_traits_cache: WeakKeyDictionary[PreTrainedTokenizerBase, _TokenizerTraits] = WeakKeyDictionary()
+_traits_cache: WeakKeyDictionary[AnyTokenizer, _TokenizerTraits] = WeakKeyDictionary()
 
 
-def _tokenizer_traits(tokenizer: PreTrainedTokenizerBase) -> _TokenizerTraits:
+def _tokenizer_traits(tokenizer: AnyTokenizer) -> _TokenizerTraits:
     if (ways := _traits_cache.get(tokenizer)) is None:
         added = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
         # Text without a token becomes this one, which is harmless.
@@ -158,9 +162,7 @@ def _tokenizer_traits(tokenizer: PreTrainedTokenizerBase) -> _TokenizerTraits:
     return ways
 
 
-def _without_special_tokens(
-    tokenizer: PreTrainedTokenizerBase, text: str, ids: list[int]
-) -> list[int]:
+def _without_special_tokens(tokenizer: AnyTokenizer, text: str, ids: list[int]) -> list[int]:
     """Return the ids of a text; if they contain a special token, other ids of it without one."""
     if _tokenizer_traits(tokenizer).special.isdisjoint(ids):
         return ids
@@ -169,7 +171,7 @@ def _without_special_tokens(
     return [i for character in text for i in _tokenize_after_anchor(tokenizer, character)]
 
 
-def _tokenize_after_anchor(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+def _tokenize_after_anchor(tokenizer: AnyTokenizer, text: str) -> list[int]:
     for anchor in _ANCHOR_TEXTS:
         before, ids = (
             _tokenize_at_start(tokenizer, anchor),
@@ -180,25 +182,21 @@ def _tokenize_after_anchor(tokenizer: PreTrainedTokenizerBase, text: str) -> lis
     return _tokenize_at_start(tokenizer, text)
 
 
-def _bos_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def _bos_ids(tokenizer: AnyTokenizer) -> list[int]:
     return [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
 
 
-def _tokenize_all_after_prompt(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
-) -> list[list[int]]:
+def _tokenize_all_after_prompt(tokenizer: AnyTokenizer, texts: Sequence[str]) -> list[list[int]]:
     if _tokenizer_traits(tokenizer).adds_no_prefix:
         return _tokenize_all_at_start(tokenizer, texts)
     return [_tokenize_after_anchor(tokenizer, text) for text in texts]
 
 
-def _tokenize_at_start(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+def _tokenize_at_start(tokenizer: AnyTokenizer, text: str) -> list[int]:
     return _tokenize_all_at_start(tokenizer, [text])[0]
 
 
-def _tokenize_all_at_start(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
-) -> list[list[int]]:
+def _tokenize_all_at_start(tokenizer: AnyTokenizer, texts: Sequence[str]) -> list[list[int]]:
     if not texts:
         return []
     cut = tokenizer(

@@ -40,7 +40,9 @@ from crystext.models.layout import SHIPPED
 from crystext.runtime.files import write_json
 from evaluation.proposals import (
     MAX_PROPOSALS,
+    OWN,
     Drawn,
+    TextTemperatures,
     Weights,
     draw_all,
     potential_energies,
@@ -49,9 +51,6 @@ from evaluation.proposals import (
 from evaluation.result_file import Report, progress, rounded, share, write_result
 
 BARS = {"at_1": 0.62, "by_energy": 0.68, "at_20": 0.82}
-
-OWN = "own"
-"""The model's own temperature, in place of a number."""
 
 LIKELIHOOD_WEIGHTS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0)
 PREDICTED_TAUS = (math.inf, 0.4, 0.2, 0.1, 0.05)
@@ -105,7 +104,7 @@ def _draw(given: argparse.Namespace, data: str, temperature: str) -> list[Drawn]
     return draw_all(
         shipped_targets(data, number, seed=0),
         given.draws,
-        None if temperature == OWN else float(temperature),
+        TextTemperatures.parse(temperature),
         given.work / f"{data}-{temperature}-{given.draws}.jsonl",
         given.workers,
         progress(f"{data} at temperature {temperature}"),
@@ -177,7 +176,10 @@ def _rates(
     energies: Mapping[str, float],
 ) -> Report:
     """Return match rates and RMSE, of all pairs and of pairs of valid crystals alone."""
-    report: Report = {"valid_targets": share(sum(x.valid for x in drawn), len(drawn))}
+    report: Report = {
+        "targets": len(drawn),
+        "valid_targets": share(sum(x.valid for x in drawn), len(drawn)),
+    }
     for name, both_valid in (("valid or not", False), ("both valid", True)):
         matching = [
             sum(
@@ -229,6 +231,8 @@ def ground_states(drawn: Sequence[Drawn]) -> Report:
                 "crystals": len(inside),
                 "probability": [
                     rounded(float(np.mean([probability_among(m, draws, n) for m in matching])), 3)
+                    if matching
+                    else None
                     for n in counts
                 ],
             }
@@ -252,7 +256,7 @@ def main(arguments: Sequence[str]) -> int:
         "--temperatures",
         type=lambda text: tuple(text.split(",")),
         default=("0.7", OWN),
-        help="what is tried; own is the model's",
+        help="what is tried: of the text, or of text:coordinates; own is the model's",
     )
     parser.add_argument("--potential", default="chgnet")
     parser.add_argument("--workers", type=int, default=1)

@@ -239,7 +239,7 @@ def test_an_interrupt_ends_all_processes_with_one_message(start: Start, tmp_path
 def test_a_killed_worker_is_told_and_what_was_drawn_is_kept(
     start: Start, campaign: SamplingRun, expected: bytes, tmp_path: Path
 ) -> None:
-    process = start(tmp_path / "run", "--n", 10**6, *OPTIONS[2:], "--workers", 1)
+    process = start(tmp_path / "run", "--n", 10**6, *OPTIONS[2:], "--workers", 2)
     wait_until(lambda: size(tmp_path / "run" / "attempts.jsonl"))
     for member in group_members(process.pid):
         command = Path(f"/proc/{member}/cmdline").read_bytes()

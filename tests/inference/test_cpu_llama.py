@@ -7,7 +7,8 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from crystext.errors import ModelError
-from crystext.inference.cpu_llama import CpuLlama, KVBatch
+from crystext.inference.cpu_llama import CpuLlama
+from crystext.inference.kv_batch import KVBatch
 
 VOCABULARY, PROMPT, STEPS, ROWS = 97, 7, 12, 5
 

@@ -13,8 +13,9 @@ import torch
 from crystext.conditions.sampling_constraints import Constraints
 from crystext.grammar.fields import FieldKind
 from crystext.inference.cpu_llama import CpuLlama
-from crystext.inference.crystal_vocabulary_sampler import BatchSampler, Step, TextBatch
+from crystext.inference.crystal_vocabulary_sampler import BatchSampler
 from crystext.inference.generate import VOCABULARIES, TextGenerator
+from crystext.inference.text_batch import Step, TextBatch
 from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.load import LoadedModel, load_model
 from crystext.structures.crystal import Ints

@@ -15,7 +15,9 @@ from crystext.errors import ModelError, SettingError
 from crystext.generation.rejection_sampling import sample_until_satisfied
 from crystext.generation.requests import make_request
 from crystext.generation.sampling_run import SamplingRun
+from crystext.grammar.base import grammar_of
 from crystext.grammar.wyckoff.cell_bounds import MIN_PACKING_FRACTION
+from crystext.inference import text_batch
 from crystext.inference.any_tokenizer_sampler import AnyTokenizerSampler
 from crystext.inference.cpu_llama import CpuLlama
 from crystext.inference.crystal_vocabulary_sampler import BatchSampler
@@ -95,6 +97,26 @@ def test_an_index_has_the_same_text_in_every_batch(
     assert all(x.text != y.text for x, y in zip(again, parts, strict=False))
 
 
+def test_texts_that_wait_begin_in_the_places_of_others(
+    model: LoadedModel, attempts: list[Attempt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With room for few, most texts wait, and texts of all lengths stand side by side."""
+    monkeypatch.setattr(text_batch, "_MAX_TEXTS", 3)
+    drawn = exact_sampler(model).draw(request(model), range(ROWS))
+    assert drawn == attempts
+
+
+def test_a_finished_text_is_one_that_its_grammar_would_not_have_redrawn(
+    model: LoadedModel, attempts: list[Attempt]
+) -> None:
+    """The verification of finished texts is that of the grammar, from the text alone."""
+    grammar = grammar_of(WYCKOFF)
+    assert grammar is not None
+    constraints = request(model).constraints
+    for attempt, crystal in zip(attempts, crystals_of(attempts), strict=True):
+        assert not grammar.must_be_redrawn(attempt.text, crystal, constraints)
+
+
 def test_a_formula_and_a_space_group_are_kept_together(model: LoadedModel) -> None:
     asked = Conditions.from_keywords(composition="CaTiO3", space_group=62)
     wanted = make_request(asked, model.prompts, fmt=WYCKOFF)
@@ -118,6 +140,18 @@ def test_elements_have_a_temperature_of_their_own(model: LoadedModel) -> None:
     drawn = exact_sampler(model, settings).draw(request(model, max_atoms=2), range(8))
     lines = [attempt.text.split("\n") for attempt in drawn]
     assert len({line[1].split()[0] for line in lines}) > 1
+
+
+def test_the_cell_has_a_temperature_of_its_own(model: LoadedModel, attempts: list[Attempt]) -> None:
+    cold = exact_sampler(model, replace(SETTINGS, cell_temperature=0.0))
+    others = cold.draw(request(model), range(ROWS))
+    pairs = [
+        (text.text.rpartition("\n"), other.text.rpartition("\n"))
+        for text, other in zip(attempts, others, strict=True)
+    ]
+    cells = [(text[2], other[2]) for text, other in pairs if text[0] == other[0]]
+    assert len(cells) > ROWS / 2, "others were begun anew, after a cell that atoms did not fit"
+    assert any(cell != other for cell, other in cells)
 
 
 def test_a_text_s_probability_is_that_of_transformers(model: LoadedModel) -> None:

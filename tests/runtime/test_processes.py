@@ -1,5 +1,6 @@
 """Sharing out tasks among processes that may die."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -103,6 +104,29 @@ def waits_for_last():
         return path
 
     return task
+
+
+def own_id():
+    return lambda task: (task, os.getpid())
+
+
+def run_here(task):
+    return (task, os.getpid(), "here")
+
+
+def test_the_first_task_may_run_in_this_process_while_others_start():
+    answers = list(run_in_order(own_id, range(4), 2, here=run_here))
+    assert [answer[0] for answer in answers] == [0, 1, 2, 3]
+    assert answers[0] == (0, os.getpid(), "here")
+    assert os.getpid() not in [answer[1] for answer in answers[1:]]
+
+
+@pytest.mark.parametrize(("tasks", "workers"), [([7], 2), ([7, 8, 9], 1), ([], 2), ([], 1)])
+def test_a_single_task_or_worker_needs_no_process(tasks, workers):
+    before = psutil.Process().children(recursive=True)
+    answers = list(run_in_order(own_id, tasks, workers, here=run_here))
+    assert answers == [(task, os.getpid(), "here") for task in tasks]
+    assert psutil.Process().children(recursive=True) == before
 
 
 def test_a_killed_process_is_told_with_its_exit_code():

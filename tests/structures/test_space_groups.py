@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from pymatgen.symmetry.groups import SpaceGroup, sg_symbol_from_int_number
 
 from crystext.errors import SettingError
 from crystext.structures.crystal import Crystal
-from crystext.structures.space_groups import find_space_group, parse_space_group
+from crystext.structures.space_groups import find_space_group, moyo_space_group, parse_space_group
 from tests.example_crystals import NACL, SRTIO3
 from tests.strategies import crystals
 
@@ -73,3 +74,20 @@ def test_known_crystals_have_their_groups() -> None:
 def test_any_crystal_has_a_group_or_none_is_found(crystal: Crystal) -> None:
     number = find_space_group(crystal)
     assert number is None or 1 <= number <= 230
+
+
+def test_moyo_finds_the_groups_of_known_crystals_and_says_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for crystal, expected in ((NACL, 225), (SRTIO3, 221)):
+        atoms = crystal.lattice, crystal.positions, crystal.numbers
+        assert moyo_space_group(*atoms) == expected
+    # A cell that is no whole multiple of the primitive one in the directions of its symmetry.
+    lattice = np.array([[3.0, 0.0, 0.0], [1.5, 8.0, 0.0], [0.0, 0.0, 5.0]])
+    positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.5, 0.0]])
+    moyo_space_group(lattice, positions, np.array([3, 3]))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_moyo_finds_no_group_where_there_is_no_cell() -> None:
+    assert moyo_space_group(np.zeros((3, 3)), np.zeros((1, 3)), np.array([3])) is None

@@ -40,13 +40,13 @@ from crystext.generation.infilling.result import (
 )
 from crystext.grammar.fields import FieldKind
 from crystext.grammar.wyckoff.token_reader import WyckoffTokenReader
-from crystext.inference.cpu_llama import why_unsupported
 from crystext.inference.crystal_vocabulary_sampler import BatchSampler
 from crystext.inference.orbit_completion import CellToFill, CompletionVocabulary
 from crystext.inference.types import Request, SamplingSettings
 from crystext.io.read.cif.build import METRIC_TOLERANCE
 from crystext.io.read.partial_structures import PartialStructure
 from crystext.metrics.uniqueness import duplicates_of
+from crystext.models.plain_llama import why_unsupported
 from crystext.structures.crystal import Floats, basis_vectors
 from crystext.structures.matching import PYMATGEN_TOLERANCES
 from crystext.structures.properties import cell_formula

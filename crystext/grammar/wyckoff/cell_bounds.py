@@ -10,6 +10,7 @@ from pairs of atoms along an axis. Cells of these may turn out to leave no room.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -48,6 +49,8 @@ _LENGTH_GRID = np.append(np.arange(1.0, 12.0), np.arange(12.0, 41.0, 2.0))
 """Å. Lengths that are tried for a later parameter; a sampler can choose each of them when it comes
 to that parameter."""
 _BETA_GRID = np.arange(90.0, MAX_BETA + 1, 5.0)
+_GRID_PARTS = 4
+"""Parts of a grid that are tried one after another, each for the values that none before suits."""
 
 _HEXAGONAL_VOLUME = np.sqrt(0.75)
 _TOLERANCE = 1e-9
@@ -99,8 +102,8 @@ class CellBounds:
     def distance_margin(self, chosen: list[float], values: Floats) -> Floats:
         """Return the least ratio of a squared distance to its squared minimum: shape (V,).
 
-        It is that of the best cell found with each value; `MIN_MARGIN` or more suffices. -inf if no
-        cell closes or is small enough.
+        It is that of the best cell found with each value. Since `MIN_MARGIN` or more suffices, no
+        better cell is searched once one is found. -inf if no cell closes or is small enough.
 
         Args:
             chosen: the parameters before this one, Å and degrees.
@@ -151,7 +154,16 @@ class CellBounds:
             largest /= _HEXAGONAL_VOLUME
         lengths = [*map(np.array, chosen), values]
         if len(lengths) == len(powers) - 2:
-            lengths = [values[:, None], _LENGTH_GRID]
+            return _best_on_grid(
+                lambda first, second: self._longest_last_margin([first, second], largest),
+                values,
+                _LENGTH_GRID,
+            )
+        return self._longest_last_margin(lengths, largest)
+
+    def _longest_last_margin(self, lengths: list[Floats], largest: float) -> Floats:
+        """Return the margin given all lengths, or all but the last: of their common shape."""
+        powers = _LENGTH_POWERS[len(self.names)]
         if len(lengths) == len(powers) - 1:
             area = _volume_product(lengths, powers)
             longest = np.minimum(largest / np.maximum(area, _TOLERANCE), MAX_LENGTH - self._unit)
@@ -161,17 +173,20 @@ class CellBounds:
         room = np.full(possible.shape, -np.inf)
         squares = (np.broadcast_to(x, possible.shape)[possible] ** 2 for x in lengths)
         room[possible] = self._pair_margin(*squares)
-        return np.asarray(room if room.ndim == 1 else room.max(axis=1))
+        return room
 
     def _monoclinic_margin(self, chosen: list[float], values: Floats) -> Floats:
         if len(chosen) < 2:
             return np.where(values > 0, self._axis_margin(len(chosen), values), -np.inf)
-        if len(chosen) == 2:
-            beta: Floats = _BETA_GRID
-            a, b, c = np.array(chosen[0]), np.array(chosen[1]), values[:, None]
-        else:
-            beta = values
-            a, b, c = np.array(chosen).reshape(3)
+        a, b, *others = map(np.array, chosen)
+        if others:
+            return self._monoclinic_cell_margin(a, b, others[0], values)
+        return _best_on_grid(
+            lambda c, beta: self._monoclinic_cell_margin(a, b, c, beta), values, _BETA_GRID
+        )
+
+    def _monoclinic_cell_margin(self, a: Floats, b: Floats, c: Floats, beta: Floats) -> Floats:
+        """Return the margin of cells; shape of c and beta together."""
         radians = np.radians(beta)
         possible = (beta >= 90) & (beta <= MAX_BETA) & (c > 0)
         possible &= a * b * c * np.sin(radians) <= self.max_volume
@@ -180,7 +195,7 @@ class CellBounds:
         room[possible] = self._pair_margin(
             *(np.broadcast_to(x, room.shape)[possible] for x in terms)
         )
-        return np.asarray(room if room.ndim == 1 else room.max(axis=1))
+        return room
 
     def _triclinic_margin(self, chosen: list[float], values: Floats) -> Floats:
         if len(chosen) < 3:
@@ -227,6 +242,26 @@ class CellBounds:
 @cache
 def _cell_rules(fmt: Format, min_vector_length: float) -> CellRules:
     return CellRules(fmt, "triclinic", min_vector_length)
+
+
+def _best_on_grid(
+    margin: Callable[[Floats, Floats], Floats], values: Floats, grid: Floats
+) -> Floats:
+    """Return the margin of each value with the best point of a grid, or the first that suffices.
+
+    Args:
+        margin: of values (V, 1) with points (G,): shape (V, G).
+        values: shape (V,).
+        grid: points, of which each part holds some from everywhere.
+    """
+    room, left = np.full(len(values), -np.inf), np.arange(len(values))
+    for part in range(_GRID_PARTS):
+        found = margin(values[left, None], grid[part::_GRID_PARTS]).max(axis=1)
+        room[left] = np.maximum(room[left], found)
+        left = left[room[left] < MIN_MARGIN]
+        if not len(left):
+            break
+    return room
 
 
 def _volume_product(lengths: list[Floats], powers: tuple[int, ...]) -> Floats:

@@ -20,6 +20,10 @@ _GENERIC_COORDINATES = np.array([0.1137, 0.2351, 0.0853])
 """Coordinates that no operation maps onto themselves by coincidence."""
 
 
+_SAME_SITE = 1e-6
+"""Fractional; sites that differ by less are images of one another."""
+
+
 @cache
 def _name_indices() -> dict[str, int]:
     return {name: i for i, name in enumerate(position_names())}
@@ -74,6 +78,14 @@ class SiteTable:
         return [i for i, point in enumerate(self.is_point) if not (point and occupied >> i & 1)]
 
     @cached_property
+    def primitive_rows(self) -> list[Ints]:
+        """For each position the rows of `sites` of one primitive cell: shape (orbit size,)."""
+        return [
+            _primitive_rows(self.space_group, matrices, offsets)
+            for matrices, offsets in self._site_maps
+        ]
+
+    @cached_property
     def _site_maps(self) -> list[tuple[Floats, Floats]]:
         return [_site_map(position) for position in self.positions]
 
@@ -115,3 +127,17 @@ def _site_map(position: WyckoffPosition) -> tuple[Floats, Floats]:
     assert chosen[0] == 0
     assert len(chosen) == position.multiplicity
     return matrices[chosen], offsets[chosen]
+
+
+def _primitive_rows(space_group: int, matrices: Floats, offsets: Floats) -> Ints:
+    """Return the first site of each class of lattice translations, whatever the coordinates."""
+    sites = matrices @ _GENERIC_COORDINATES[: matrices.shape[2]] + offsets
+    centring = primitive_translations(space_group)
+    rows: list[int] = []
+    left = np.arange(len(sites))
+    while len(left):
+        rows.append(int(left[0]))
+        apart = sites[left, None] - (sites[left[0]] + centring)
+        apart -= np.rint(apart)
+        left = left[(abs(apart).max(axis=2) > _SAME_SITE).all(axis=1)]
+    return np.array(rows)

@@ -25,7 +25,7 @@ from crystext.text.formats import MAX_ANGLE, MAX_LENGTH
 from crystext.tokenization.crystal_vocabulary import orbit_start, position_names
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from crystext.tokenization.encode import AnyTokenizer
 
 
 class TokenKind(Enum):
@@ -43,7 +43,7 @@ class TokenKind(Enum):
 class WyckoffTokenReader:
     """Token ids of the values of each kind, for a tokenizer that has the crystal vocabulary."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: AnyTokenizer) -> None:
         """Look up the ids; raise `ModelError` if the tokenizer lacks one."""
         known = tokenizer.get_vocab()
         pieces = {
@@ -55,27 +55,26 @@ class WyckoffTokenReader:
             TokenKind.WHOLE: [f" {i}." for i in range(MAX_ANGLE)],
             TokenKind.DECIMALS: [f"{i:02d}" for i in range(DECIMALS)],
         }
-        self.ids: Ints
-        """Ids of all kinds, concatenated."""
-        self.slices: dict[TokenKind, slice] = {}
-        """The slice of each kind in `ids`."""
-        found: list[int] = []
-        for turn, listed in pieces.items():
+        self.choices: dict[TokenKind, Ints] = {}
+        """Ids of the tokens that a text can take at each kind, in the order of the values. At an
+        element, those of the elements and then of the first lengths, which end the orbits."""
+        for kind, listed in pieces.items():
             if missing := [piece for piece in listed if piece not in known]:
                 raise ModelError(
                     f"the tokenizer has no token {missing[0]!r}; "
                     "it is not a crystal vocabulary with Wyckoff texts"
                 )
-            self.slices[turn] = slice(len(found), len(found) + len(listed))
-            found.extend(known[piece] for piece in listed)
-        self.ids = np.array(found, dtype=np.int64)
+            self.choices[kind] = np.array([known[piece] for piece in listed], dtype=np.int64)
+        self.n_elements = len(SYMBOLS)
+        lengths = self.choices[TokenKind.FIRST_WHOLE]
+        self.choices[TokenKind.ELEMENT] = np.append(self.choices[TokenKind.ELEMENT], lengths)
 
     def first_value(self, kind: TokenKind) -> int:
         """Return the value of a kind's first token: groups and elements count from 1."""
         return 1 if kind in (TokenKind.GROUP, TokenKind.ELEMENT) else 0
 
 
-def has_wyckoff_vocabulary(tokenizer: PreTrainedTokenizerBase, fmt: Format) -> bool:
+def has_wyckoff_vocabulary(tokenizer: AnyTokenizer, fmt: Format) -> bool:
     """Return whether a tokenizer splits this format into tokens of the crystal vocabulary."""
     if fmt != WYCKOFF:
         return False

@@ -215,6 +215,12 @@ def primitive_basis(space_group: int) -> Floats:
     raise AssertionError(f"space group {space_group} has no primitive cell")
 
 
+@cache
+def inverse_primitive_basis(space_group: int) -> Floats:
+    """Return the matrix that takes fractional coordinates to those in `primitive_basis`."""
+    return np.asarray(np.linalg.inv(primitive_basis(space_group)))
+
+
 def _orbit_order(orbit: Orbit) -> tuple[int, str, list[float]]:
     letter = orbit.position.letter
     # A comes after z.

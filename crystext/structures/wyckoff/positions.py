@@ -84,32 +84,50 @@ def symmetry_operations(space_group: int) -> tuple[Floats, Floats]:
     return found["rotations"].astype(np.float64), found["translations"] % 1.0
 
 
-@cache
 def hall_number(space_group: int) -> int:
     """Return the Hall number of a group's setting: its first one."""
+    if (hall := _first_hall_numbers().get(space_group)) is None:
+        raise SettingError(f"no space group has the number {space_group}; expected 1 to 230")
+    return hall
+
+
+@cache
+def _first_hall_numbers() -> dict[int, int]:
     import spglib
 
+    first: dict[int, int] = {}
     for hall in range(1, 531):
         kind = spglib.get_spacegroup_type(hall)
-        if kind is not None and kind.number == space_group:
-            return hall
-    raise SettingError(f"no space group has the number {space_group}; expected 1 to 230")
+        if kind is not None:
+            first.setdefault(int(kind.number), hall)
+    return first
 
 
 def parse_triplet(triplet: str) -> tuple[tuple[int, ...], Floats, Floats]:
     """Return free axes, matrix and offset of a site written as in the Tables: x,2x,1/4."""
     matrix, offset = np.zeros((3, 3)), np.zeros(3)
+    used: set[int] = set()
     for row, text in enumerate(triplet.split(",")):
-        for term in re.findall(r"[+-]?[^+-]+", text):
-            parts = _TERM.fullmatch(term)
-            assert parts is not None, triplet
-            value = float(Fraction(parts["number"] or 1)) * (-1 if parts["sign"] == "-" else 1)
-            if parts["axis"]:
-                matrix[row, AXES.index(parts["axis"])] += value
-            else:
+        for axis, value in _parse_sum(text):
+            if axis is None:
                 offset[row] += value
-    free = tuple(axis for axis in range(3) if matrix[:, axis].any())
+            else:
+                matrix[row, axis] += value
+                used.add(axis)
+    free = tuple(sorted(used))
     return free, matrix[:, free], offset
+
+
+@cache
+def _parse_sum(text: str) -> list[tuple[int | None, float]]:
+    """Return the terms of one coordinate: the axis, None of a constant, and the factor."""
+    terms: list[tuple[int | None, float]] = []
+    for term in re.findall(r"[+-]?[^+-]+", text):
+        parts = _TERM.fullmatch(term)
+        assert parts is not None, text
+        value = float(Fraction(parts["number"] or 1)) * (-1 if parts["sign"] == "-" else 1)
+        terms.append((AXES.index(parts["axis"]) if parts["axis"] else None, value))
+    return terms
 
 
 @cache

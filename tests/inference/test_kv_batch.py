@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from crystext.inference.cpu_llama import CpuLlama
+from crystext.inference.kv_batch import KVBatch
+from tests.inference.test_cpu_llama import PROMPT, all_logits, network_of, random_tokens
+
+ROWS, STEPS, LENGTH = 40, 42, 7
+
+
+@pytest.mark.parametrize("kv_heads", [4, 2])
+def test_texts_that_begin_and_end_at_any_time_have_the_logits_of_transformers(
+    kv_heads: int,
+) -> None:
+    """More blocks than are kept apart, more tokens than a block holds at first, rows that move."""
+    network = network_of(num_key_value_heads=kv_heads)
+    prompt, tokens = random_tokens(PROMPT), random_tokens(ROWS, STEPS)
+    expected = all_logits(network, prompt, tokens)
+    with torch.inference_mode():
+        llama = CpuLlama(network, torch.float32)
+        texts = KVBatch(llama, prompt, 3, PROMPT + STEPS)
+        rows = [(0, 0), (1, 0), (2, 0)]  # The text, and its number of tokens, of each row.
+        begun, ended = 3, 0
+        while rows:
+            found = llama.logits(texts.hidden_B_D)
+            for row, (text, step) in enumerate(rows):
+                assert torch.allclose(found[row], expected[text, step], atol=1e-4)
+            texts.append(torch.stack([tokens[text, step] for text, step in rows]))
+            rows = [(text, step + 1) for text, step in rows]
+            # Text 1 is the longest; the others have lengths of their own.
+            stays = [step < (STEPS if text == 1 else 2 + text % LENGTH) for text, step in rows]
+            order = texts.keep(torch.tensor(stays))
+            ended += stays.count(False)
+            rows = [rows[i] for i in order.tolist()]
+            if begun < ROWS:
+                count = min(1 + begun % 3, ROWS - begun)
+                texts.add(count)
+                rows += [(begun + i, 0) for i in range(count)]
+                begun += count
+        assert ended == ROWS
+        assert texts.rows == 0
