@@ -156,8 +156,7 @@ class CrystalLM:
             seed: each crystal's random numbers follow from (seed, index) alone; a larger n adds to
                 the crystals of a smaller one. None takes a random seed, found in `Samples.seed`.
             max_attempts_per_sample: maximum number of texts sampled per crystal, until it satisfies
-                every condition that can be checked; None is 100 with a filter (`oxidation`,
-                `unit`), else 1.
+                every condition that can be checked; None is 100 with `oxidation` or `unit`, else 1.
             guidance: classifier-free guidance: scale of the change of the logits by the conditions
                 in the prompt. Above 1, samples satisfy more, vary less and take twice the time.
             temperature: 0 takes the most probable token; None is the model's own, else 1. If given,
@@ -289,9 +288,8 @@ class CrystalLM:
             ranked: whether elements are ranked by their probability rather than sampled, the
                 default if a single element is all that is unknown.
             seed: as in `sample`; `InfillResults.seed` has a random one.
-            temperature, element_temperature, coordinate_temperature, top_p: as in `sample`.
-            min_distance_ratio: least distance of atoms over the sum of their covalent radii; 0 is
-                off.
+            temperature, element_temperature, coordinate_temperature, top_p, min_distance_ratio: as
+                in `sample`.
             batch_size: number of completions sampled together.
             progress: whether to show a bar; None shows it on a terminal and in a notebook.
 
@@ -413,11 +411,7 @@ class CrystalLM:
             )
 
     def explain(self, structure: CrystalSource, **options: Unpack[ExplainKwargs]) -> Explanation:
-        """Return what speaks for a crystal and against it: `print` it, or take its parts.
-
-        Args:
-            structure: as in `score`.
-            **options: of the likelihood, potentials and known crystals; see `ExplainKwargs`.
+        """Return what speaks for a crystal and against it; `ExplainKwargs` has the options.
 
         Raises:
             CrystextError: it is not a crystal; a potential, the hull or a set does not exist.
