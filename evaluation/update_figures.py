@@ -36,7 +36,6 @@ from evaluation.documents import (
     predictor,
     quality,
     speed,
-    structure_prediction,
     study,
     training,
 )
@@ -51,7 +50,6 @@ MODULES = (
     predictor,
     quality,
     speed,
-    structure_prediction,
     study,
     training,
 )
