@@ -78,12 +78,17 @@ def test_what_is_chosen_has_the_most_matches() -> None:
 
 
 def test_ground_states_are_counted_by_size() -> None:
-    found = ground_states([drawn(group(1, 0.1), group(3)), drawn(group(4), n_atoms=6)])
+    matched, failed = drawn(group(1, 0.1), group(3)), drawn(group(4), n_atoms=9)
+    found = ground_states([matched, drawn(group(4), n_atoms=8), failed], range(4))
     assert found["draws"] == [1, 2]
-    small, larger, *others = found["sizes"]
-    assert (small["crystals"], small["probability"]) == (1, [0.25, 0.5])
-    assert (larger["crystals"], larger["probability"]) == (1, [0, 0])
-    assert [row["crystals"] for row in others] == [0, 0]
+    small, large = found["sizes"]
+    assert (small["crystals"], small["probability"]) == (2, [0.125, 0.25])
+    assert (large["crystals"], large["probability"]) == (1, [0, 0])
+    for low, value, high in zip(small["low"], small["probability"], small["high"], strict=True):
+        assert 0 <= low < value < high <= 1
+    # Texts of another temperature do not count.
+    other = drawn(group(3), Group((3,), "x", 0, 0, 0.1, True))
+    assert ground_states([other, failed], range(3))["sizes"][0]["probability"] == [0, 0]
 
 
 def test_a_rate_that_misses_its_bar_is_told() -> None:
@@ -101,7 +106,12 @@ def test_a_torn_line_is_drawn_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("own", (None, None)), ("0.7", (0.7, None)), ("0.7:0.5", (0.7, 0.5))]
+    ("text", "expected"),
+    [
+        ("own", (None, None, None)),
+        ("0.7", (0.7, None, None)),
+        ("0.7:0.5:0.2", (0.7, 0.5, 0.2)),
+    ],
 )
 def test_temperatures_are_read(text: str, expected: tuple[float | None, ...]) -> None:
     assert TextTemperatures.parse(text) == expected
