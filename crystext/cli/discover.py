@@ -10,6 +10,7 @@ import typer
 from crystext.cli.command import Command
 from crystext.cli.options import sampling
 from crystext.cli.options.conditions import (
+    AtomsOf,
     BandGap,
     ChemicalSystem,
     Composition,
@@ -22,7 +23,9 @@ from crystext.cli.options.conditions import (
     NAtoms,
     Neutral,
     Only,
+    Oxidation,
     SpaceGroup,
+    Unit,
 )
 from crystext.cli.options.workers import Cluster
 
@@ -39,6 +42,7 @@ def discover(
     only: Only = None,
     exclude: Exclude = None,
     n_atoms: NAtoms = None,
+    atoms_of: AtomsOf = None,
     space_group: SpaceGroup = None,
     crystal_system: CrystalSystem = None,
     density: Density = None,
@@ -46,6 +50,8 @@ def discover(
     band_gap: BandGap = None,
     e_above_hull: EAboveHull = None,
     neutral: Neutral = False,
+    oxidation: Oxidation = None,
+    unit: Unit = None,
     subsystems: Annotated[
         bool,
         typer.Option(
@@ -172,6 +178,9 @@ def discover(
             band_gap=band_gap,
             e_above_hull=e_above_hull,
             neutral=neutral or None,
+            atoms_of=atoms_of,
+            oxidation=oxidation,
+            unit=unit,
         ),
         subsystems=subsystems,
         below=below,

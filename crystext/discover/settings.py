@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -108,11 +108,7 @@ class SearchSettings:
             return (self.conditions,)
         sizes = range(len(system), 1, -1)
         systems = [part for size in sizes for part in combinations(system, size)]
-        requested = self.conditions.requested()
-        return tuple(
-            Conditions.from_keywords(**requested | {"chemical_system": "-".join(part)})
-            for part in systems
-        )
+        return tuple(self.conditions.within(part) for part in systems)
 
     def sizes(self, number: int) -> tuple[int, int]:
         """Return the numbers of texts and of relaxed crystals of a round, counted from 1."""
@@ -136,10 +132,10 @@ class SearchSettings:
                 f"{'is' if len(system) == 1 else 'are'} given; give the system, or leave the "
                 "subsystems out"
             )
-        if self.conditions.composition is not None or self.conditions.elements:
+        if set(replace(self.conditions, chemical_system=()).required_elements):
             raise SettingError(
-                "subsystems lack some of the elements that a composition or elements require; "
-                "give a chemical system alone"
+                "subsystems lack some of the elements that a composition, elements, units or "
+                "numbers of atoms require; give a chemical system alone"
             )
 
 

@@ -121,6 +121,9 @@ class Attempt:
     """Number of texts sampled until this one was taken."""
     conditions: tuple[ConditionResult, ...] = ()
     """The conditions, and whether the crystal satisfies each."""
+    refused: tuple[tuple[str, int], ...] = ()
+    """How many of the texts sampled until this one, itself included, missed each condition; a text
+    that is not a crystal counts as `no_crystal`. Empty if texts are sampled once."""
     checked_crystal: Crystal | None = field(default=None, compare=False, repr=False)
     """The decoded crystal if its conditions were checked; otherwise None. Not stored in files."""
 

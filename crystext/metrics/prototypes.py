@@ -38,7 +38,7 @@ _GENERIC = np.array([0.1234567, 0.2718282, 0.3819660])
 
 _Letters = tuple[tuple[str, tuple[str, ...]], ...]
 """For each element, the letters of its orbits."""
-_Key = tuple[int, tuple[object, ...]]
+PrototypeKey = tuple[int, tuple[object, ...]]
 
 
 class Novelty(Enum):
@@ -67,9 +67,9 @@ class Prototype(NamedTuple):
 class PrototypeIndex:
     """The prototypes of known crystals."""
 
-    _names: dict[_Key, str] = field(default_factory=dict)
+    _names: dict[PrototypeKey, str] = field(default_factory=dict)
     """A crystal of each prototype, whatever its elements."""
-    _exchanges: dict[_Key, str] = field(default_factory=dict)
+    _exchanges: dict[PrototypeKey, str] = field(default_factory=dict)
     """The same with all elements but one."""
 
     def __len__(self) -> int:
@@ -78,7 +78,7 @@ class PrototypeIndex:
 
     def add(self, prototype: Prototype, name: str) -> None:
         """Add the prototype of a known crystal."""
-        self._names.setdefault(_anonymous_key(prototype), name)
+        self._names.setdefault(anonymous_key(prototype), name)
         for key in _exchange_keys(prototype):
             self._exchanges.setdefault(key, name)
 
@@ -90,7 +90,7 @@ class PrototypeIndex:
         settings = equivalent_settings(prototype)
         for keys, names, novelty in (
             (map(_exchange_keys, settings), self._exchanges, Novelty.SUBSTITUTION),
-            (([_anonymous_key(x)] for x in settings), self._names, Novelty.KNOWN_PROTOTYPE),
+            (([anonymous_key(x)] for x in settings), self._names, Novelty.KNOWN_PROTOTYPE),
         ):
             name = next((names[key] for some in keys for key in some if key in names), None)
             if name is not None:
@@ -126,7 +126,7 @@ def prototype_label(prototype: Prototype) -> str:
     It is the space group with the letters of each element, in the setting whose letters come first;
     of two enantiomorphic groups each has its own.
     """
-    letters = min(_anonymous_key(setting)[1] for setting in equivalent_settings(prototype))
+    letters = min(anonymous_key(setting)[1] for setting in equivalent_settings(prototype))
     return " ".join([str(prototype.space_group), *("".join(x) for x in letters)])
 
 
@@ -173,11 +173,12 @@ def _image_letter(space_group: int, letter: str, choice: int) -> str:
     return next(other.letter for other in alike if len(representatives(other, sites)))
 
 
-def _anonymous_key(prototype: Prototype) -> tuple[int, tuple[tuple[str, ...], ...]]:
+def anonymous_key(prototype: Prototype) -> tuple[int, tuple[tuple[str, ...], ...]]:
+    """Return what prototypes have in common that are the same whatever their elements are."""
     return prototype.space_group, tuple(sorted(letters for _, letters in prototype.letters))
 
 
-def _exchange_keys(prototype: Prototype) -> list[_Key]:
+def _exchange_keys(prototype: Prototype) -> list[PrototypeKey]:
     """Return the key of a prototype with each of its elements left open."""
     letters = prototype.letters
     return [
