@@ -169,6 +169,8 @@ def test_a_model_is_loaded_when_it_is_first_needed(tiny_model: Path, lm: Crystal
     assert run.files is lazy.files
     assert "not loaded" in repr(lazy)
     assert lazy.sample(3, n_atoms=2, seed=4) == lm.sample(3, n_atoms=2, seed=4)
+    assert "not loaded" in repr(lazy), "sampling reads the weights without the network's classes"
+    assert lazy.model.folder == tiny_model
     assert repr(lazy).endswith("million parameters>")
 
 
