@@ -37,7 +37,6 @@ from evaluation.documents import (
     predictor,
     quality,
     speed,
-    structure_prediction,
     study,
     training,
 )
@@ -53,7 +52,6 @@ MODULES = (
     predictor,
     quality,
     speed,
-    structure_prediction,
     study,
     training,
 )
