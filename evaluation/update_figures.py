@@ -32,6 +32,7 @@ from evaluation import leaderboard
 from evaluation.documents import (
     conditions,
     data,
+    discover,
     instruct,
     predictor,
     quality,
@@ -46,6 +47,7 @@ from evaluation.result_file import ROOT
 MODULES = (
     conditions,
     data,
+    discover,
     instruct,
     predictor,
     quality,

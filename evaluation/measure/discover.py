@@ -7,8 +7,8 @@
   candidate was in `candidates.csv`, and whether the report is complete.
 - `systems`: a search of each of `SYSTEMS` for 5 candidates, for `--minutes` at most; new candidates
   below the limit, by the first judge and by all.
-- `kills`: a search of some rounds is killed at random moments and continued; whether rounds,
-  candidates and CIFs have the same bytes as one that was left alone.
+- `kills`: a search of some rounds is killed at random moments and continued, and begun again once
+  it ends; whether rounds, candidates and CIFs have the same bytes as one that was left alone.
 - `efficiency`: candidates per CPU hour of a search for `--efficiency-minutes`, and of sampling and
   relaxing everything with the same limits until the same CPU time is spent; both in this run, on
   the same systems. The CPU time of the search includes its start, its second judge and its report;
@@ -165,23 +165,23 @@ def measure_kills(work: Path, kills: int, rounds: int = 3) -> Report:
     subprocess.run(command(FIRST, alone, *limits), check=True)
     seconds = time.monotonic() - started
     moments = random.Random(0)  # noqa: S311  # not a secret
-    done = 0
-    for _ in range(kills):
+    expected, differing = contents(alone), set[str]()
+    done, ended = 0, False
+    while done < kills or not ended:
         process = subprocess.Popen(command(FIRST, killed, *limits))
         try:
-            process.wait(moments.uniform(0, seconds))
+            process.wait(moments.uniform(0, seconds) if done < kills else None)
+            ended = True
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
-            done += 1
-    subprocess.run(command(FIRST, killed, *limits), check=True)
-    expected, actual = contents(alone), contents(killed)
-    names = expected.keys() | actual.keys()
-    return {
-        "killed": done,
-        "files": len(expected),
-        "differing": sorted(name for name in names if expected.get(name) != actual.get(name)),
-    }
+            done, ended = done + 1, False
+        if ended:
+            actual = contents(killed)
+            names = expected.keys() | actual.keys()
+            differing |= {name for name in names if expected.get(name) != actual.get(name)}
+            shutil.rmtree(killed)
+    return {"killed": done, "files": len(expected), "differing": sorted(differing)}
 
 
 def contents(out: Path) -> dict[str, bytes]:
