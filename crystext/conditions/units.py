@@ -33,8 +33,8 @@ def parse_units(value: Any) -> tuple[str, ...]:
         value: "PO4", "PO4 SiO4", or a list of such texts.
 
     Raises:
-        SettingError: one is no formula, has two central atoms, no neighbours or too many; the message
-            has all faults.
+        SettingError: one is no formula, has two central atoms, no neighbours, or too many; the
+            message has all faults.
     """
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list | tuple | set | frozenset):

@@ -324,7 +324,7 @@ def _hint_to_stage(name: str, known: Sequence[str]) -> str:
     having = [x for x in protocol_names() if name in load_protocol(x).stages]
     if having:
         return f" {', '.join(having)} has it: try --protocol {having[0]}."
-    return " No shipped protocol has it: write one of your own that does, and give it by --protocol."
+    return " No shipped protocol has it; --protocol takes one of your own that does."
 
 
 def _stage_that_measures(quantity: str, names: Sequence[str]) -> str | None:
