@@ -315,9 +315,9 @@ def _stages_to_run(protocol: Protocol, only: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in known if name in wanted)
 
 
-def _hint_to_stage(name: str, known: Sequence[str]) -> str:
+def _hint_to_stage(name: str, stages: Sequence[str]) -> str:
     """Return where a stage is that a protocol lacks, or what measures a metric; else nothing."""
-    if (stage := _stage_that_measures(name, known)) is not None:
+    if (stage := _stage_that_measures(name, stages)) is not None:
         return f" {stage} measures {name}: try --only {stage}."
     if name not in STAGES:
         return ""
