@@ -45,10 +45,10 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="STAGE",
-            help="Run only this stage: validity, geometry, novelty, coverage, distributions, "
-            "conditioning, prediction, proposals, ipt, stability, relaxation_change, "
-            "novelty_energies, judges, metrics, or one of a plugin. Repeat the option, or give a "
-            "list a,b.",
+            help="Run only this stage, and those whose results it needs: validity, geometry, "
+            "novelty, coverage, distributions, conditioning, prediction, proposals, ipt, "
+            "stability, relaxation_change, novelty_energies, judges, metrics, or one of a plugin. "
+            "A protocol has some of them. Repeat the option, or give a list a,b.",
             show_default="all of the protocol",
         ),
     ] = None,

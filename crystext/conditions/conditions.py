@@ -17,7 +17,7 @@ from crystext.chemistry.charge_balance import usual_states
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.chemistry.formulas import format_formula, parse_formula, sort_by_electronegativity
 from crystext.chemistry.oxidation import can_be_neutral
-from crystext.conditions.consistency import check_elements, check_neutral
+from crystext.conditions.consistency import check_elements, check_least_atoms, check_neutral
 from crystext.conditions.element_counts import (
     ElementCounts,
     format_element_counts,
@@ -135,6 +135,8 @@ class Conditions:
             check_neutral(self.composition)
         if self.oxidation and self.composition is not None:
             check_formula(self.oxidation, self.formula)
+        if self.n_atoms is not None and self.composition is None:
+            check_least_atoms(self.required_elements, self.atoms_of, self.n_atoms)
         # Contradictions that do not depend on the size of a crystal.
         self.constraints(max_atoms=MAX_ATOMS)
 

@@ -46,6 +46,25 @@ def check_elements(
         )
 
 
+def check_least_atoms(
+    required: Collection[str], counts: Sequence[tuple[str, int, int]], n_atoms: tuple[int, int]
+) -> None:
+    """Raise a `SettingError` if elements need more atoms than a cell of this size has.
+
+    Args:
+        required: elements that must occur.
+        counts: the fewest and the most atoms of elements.
+        n_atoms: the fewest and the most atoms of the cell.
+    """
+    needed = {**dict.fromkeys(required, 1), **{symbol: fewest for symbol, fewest, _ in counts}}
+    if sum(needed.values()) > n_atoms[1]:
+        listed = ", ".join(f"{n} {symbol}" for symbol, n in needed.items() if n)
+        raise SettingError(
+            f"{sum(needed.values())} atoms or more are requested ({listed}), and n_atoms has "
+            f"{n_atoms[1]} at most; ask for more atoms, or for less of the elements"
+        )
+
+
 def check_neutral(formula: str) -> None:
     """Raise a `SettingError` if no oxidation states of a formula balance, by SMACT's table."""
     counts = parse_formula(formula)

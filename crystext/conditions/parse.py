@@ -137,7 +137,7 @@ def _parse_excluded(value: Any) -> tuple[str, ...]:
             faults.append(
                 f"{word!r} is neither a list ({', '.join(ELEMENT_LISTS)}) nor elements.{near}"
                 if near
-                else f"{error} Lists are {', '.join(ELEMENT_LISTS)}"
+                else f"{error}. Lists by name are {', '.join(ELEMENT_LISTS)}"
             )
     if faults:
         raise SettingError("exclude: " + "; ".join(faults))

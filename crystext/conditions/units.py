@@ -19,6 +19,10 @@ from crystext.errors import InputError, SettingError
 from crystext.structures.crystal import Crystal
 from crystext.structures.crystal_nn import nearest_neighbours
 
+_MAX_NEIGHBOURS = 30
+"""More are a slip, which no crystal would pass; large coordination numbers are 24, such as that of
+Na in NaZn13."""
+
 _EXPECTED = "expected an atom and its nearest neighbours, such as PO4 or TiO6"
 
 
@@ -29,8 +33,8 @@ def parse_units(value: Any) -> tuple[str, ...]:
         value: "PO4", "PO4 SiO4", or a list of such texts.
 
     Raises:
-        SettingError: one is no formula, has two central atoms, or no neighbours; the message has
-            all faults.
+        SettingError: one is no formula, has two central atoms, no neighbours, or too many; the
+            message has all faults.
     """
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list | tuple | set | frozenset):
@@ -46,6 +50,9 @@ def parse_units(value: Any) -> tuple[str, ...]:
         centre, *neighbours = counts
         if counts[centre] != 1 or not neighbours:
             faults.append(f"{text} is not one atom with neighbours: {_EXPECTED}")
+            continue
+        if (around := sum(counts.values()) - 1) > _MAX_NEIGHBOURS:
+            faults.append(f"{text} has {around} neighbours, above {_MAX_NEIGHBOURS}: {_EXPECTED}")
             continue
         units[format_formula(counts)] = None
     if faults:

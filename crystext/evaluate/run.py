@@ -31,7 +31,7 @@ from crystext.errors import (
 from crystext.evaluate import stage_cache
 from crystext.evaluate.funnel import funnel
 from crystext.evaluate.html.write import write_page
-from crystext.evaluate.protocol import Protocol, load_protocol
+from crystext.evaluate.protocol import Protocol, load_protocol, protocol_names
 from crystext.evaluate.protocol_deviations import protocol_deviations
 from crystext.evaluate.reference_sets import ReferenceSets, specify_reference_set
 from crystext.evaluate.report import (
@@ -300,8 +300,7 @@ def _stages_to_run(protocol: Protocol, only: Sequence[str]) -> tuple[str, ...]:
     known = tuple(protocol.stages)
     for name in only:
         if name not in known:
-            stage = _stage_that_measures(name, known)
-            hint = f" {stage} measures {name}: try --only {stage}." if stage else ""
+            hint = _hint_to_stage(name, known)
             raise SettingError(
                 f"the protocol {protocol.name} has no stage {name!r}; its stages are "
                 f"{', '.join(known)}." + (hint or did_you_mean(name, known))
@@ -314,6 +313,18 @@ def _stages_to_run(protocol: Protocol, only: Sequence[str]) -> tuple[str, ...]:
             required = set(STAGES[name].required_columns)
             wanted |= {other for other in known if set(STAGES[other].columns) & required}
     return tuple(name for name in known if name in wanted)
+
+
+def _hint_to_stage(name: str, stages: Sequence[str]) -> str:
+    """Return where a stage is that a protocol lacks, or what measures a metric; else nothing."""
+    if (stage := _stage_that_measures(name, stages)) is not None:
+        return f" {stage} measures {name}: try --only {stage}."
+    if name not in STAGES:
+        return ""
+    having = [x for x in protocol_names() if name in load_protocol(x).stages]
+    if having:
+        return f" {', '.join(having)} has it: try --protocol {having[0]}."
+    return " No shipped protocol has it; --protocol takes one of your own that does."
 
 
 def _stage_that_measures(quantity: str, names: Sequence[str]) -> str | None:

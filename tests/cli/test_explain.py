@@ -56,11 +56,11 @@ def test_rutile_is_known_and_its_charges_fit(cli: Run, rutile: Path, tiny_model:
     assert exchange[1] == "Ti"
 
 
-def test_a_judge_gives_the_energy_as_drawn(cli: Run, rutile: Path, tiny_model: Path) -> None:
+def test_a_judge_gives_the_energy_as_it_is(cli: Run, rutile: Path, tiny_model: Path) -> None:
     ended = cli("explain", rutile, "--model", tiny_model, "--potential", "chgnet", "--no-shipped")
     assert ended.returncode == 0, ended.stderr
     last = ended.stdout.splitlines()[-1]
-    assert "eV/atom above the hull as drawn" in last
+    assert "eV/atom above the hull as it is" in last
     assert float(last.split(": ")[1].split()[0]) < 0.1
 
 

@@ -243,7 +243,7 @@ def test_conditions_become_the_constraints_that_keep_them() -> None:
         ({"chemical_system": "Li-Fe", "only": "Li"}, "Fe, which is not among"),
         ({"only": "Li", "exclude": "Li"}, "leave at least one of Li"),
         ({"composition": "NaCl", "n_atoms": 5}, "take 4 or 6 atoms"),
-        ({"elements": "Li Na K", "n_atoms": 2}, "3 elements are required in 2 atoms"),
+        ({"elements": "Li Na K", "n_atoms": 2}, "3 atoms or more are requested (1 K, 1 Na, 1 Li)"),
     ],
     ids=str,
 )

@@ -177,6 +177,9 @@ def test_stages_run_alone_and_their_report_holds_those_before(run, options, tmp_
     assert "novel" in {step.name for step in later.funnel}
     with pytest.raises(SettingError, match="Did you mean 'novelty'"):
         evaluate_samples(run, both, out, only=["novlty"], options=options)
+    for name, where in (("proposals", "try --protocol csp-mp20"), ("metrics", "takes one of")):
+        with pytest.raises(SettingError, match=where):
+            evaluate_samples(run, both, out, only=[name], options=options)
     for name, stage in (("uniqueness", "novelty"), ("recall", "coverage"), ("unique", "novelty")):
         with pytest.raises(SettingError, match=f"{stage} measures {name}: try --only {stage}"):
             evaluate_samples(run, both, out, only=[name], options=options)

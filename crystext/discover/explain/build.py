@@ -85,14 +85,15 @@ def explain_crystal(
         SettingError: the energies of a potential cannot be compared with the hull.
         InputError: a set of known crystals, or the hull, does not exist.
     """
+    # Sets and potentials that do not exist are refused before anything is computed.
+    known = KnownCrystals(known_crystals, shipped=shipped_known)
+    judges = open_judges(potentials, hull) if potentials else []
     score: Score | None = None
     problem = ""
     try:
         score = score_crystal(crystal, translations=translations)
     except (ModelError, InputError) as error:  # Too long for the model, or not in its format.
         problem = str(error)
-    judges = open_judges(potentials, hull) if potentials else []
-    known = KnownCrystals(known_crystals, shipped=shipped_known)
     limits = RelaxationLimits(steps=0)
     charges = find_charges(crystal)
     return Explanation(

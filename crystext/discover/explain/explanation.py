@@ -200,7 +200,8 @@ class Explanation:
 
     def _contact_lines(self) -> list[str]:
         short = [contact for contact in self.contact_pairs if contact.is_short]
-        kind = f"short, below {SHORT_RATIO:g} of the covalent radii" if short else "closest"
+        limit = f"below {SHORT_RATIO:g} of the sum of covalent radii"
+        kind = f"short, {limit}" if short else f"none {limit}; closest"
         described = ", ".join(
             f"{self.sites[x.sites[0]].label}-{self.sites[x.sites[1]].label} {x.distance:.2f} Å "
             f"({x.ratio:.2f})"
@@ -215,7 +216,9 @@ class Explanation:
             lines.append(f"known: it matches {relatives.same_crystal}")
         others = [x for x in relatives.same_formula if x.name != relatives.same_crystal]
         if others:
-            lines += ["known crystals of this formula:", *(f"  {_describe(x)}" for x in others)]
+            kind = "known" if relatives.same_crystal is None else "other known"
+            lines.append(f"{kind} crystals of this formula:")
+            lines += [f"  {_describe(x)}" for x in others]
         elif relatives.same_crystal is None:
             lines.append("known: no crystal of this formula")
         if relatives.same_prototype is None:
@@ -252,7 +255,7 @@ def _describe_judge(judge: JudgeRecord) -> str:
         return f"{judge.judge}: no energy above the hull ({judge.stability.replace('_', ' ')})"
     above = without_sign_of_zero(f"{judge.e_above_hull:.3f}")
     against = f", against {judge.decomposition}" if judge.decomposition else ""
-    return f"{judge.judge}: {above} eV/atom above the hull as drawn{against}"
+    return f"{judge.judge}: {above} eV/atom above the hull as it is{against}"
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> list[str]:

@@ -37,6 +37,7 @@ from crystext.metrics.proposals import (
     most_probable,
 )
 from crystext.runtime.files import json_digest
+from crystext.runtime.wording import format_count
 
 _METRE_SOURCE = "Martirossyan et al., arXiv:2509.12178"
 
@@ -146,8 +147,9 @@ class ProposalsStage(Stage[ProposalsSettings]):
         )
         most = max(len(row.indices) for row in rows)
         result.note = (
-            f"{len(rows):,} targets of {targets.title}, {len(context):,} samples; at most {most:,} "
-            f"for a target, {sum(not row.indices for row in rows):,} targets without any."
+            f"{format_count(len(rows), 'target')} of {targets.title}, "
+            f"{format_count(len(context), 'sample')}; at most {most:,} for a target, "
+            f"{format_count(sum(not row.indices for row in rows), 'target')} without any."
         )
 
 

@@ -66,7 +66,8 @@ def csv_pieces(
             yield from row_pieces(rows, stem, where, unread)
     except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError) as error:
         raise InputError(
-            f"it cannot be read as a CSV table: {describe_error(error, 'it cannot be parsed')}"
+            f"it cannot be read as a CSV table: {describe_error(error, 'it cannot be parsed')}; "
+            "expected a line of column names, and a line for each structure"
         ) from None
 
 
