@@ -37,6 +37,7 @@ from evaluation.documents import (
     predictor,
     quality,
     speed,
+    structure_prediction,
     study,
     training,
 )
@@ -52,6 +53,7 @@ MODULES = (
     predictor,
     quality,
     speed,
+    structure_prediction,
     study,
     training,
 )
