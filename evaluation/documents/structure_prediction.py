@@ -39,7 +39,7 @@ def measured() -> str:
     """How many formulas the rates are of, beside published ones."""
     result = current("structure_prediction")
     theirs = [
-        f"{system} {percent(published('csp_mp20.yaml', system)['match_rate_1'])} at 1"
+        f"{system} {percent(published('csp_mp20.yaml', system)['match_rate'])} at 1"
         for system in ("DiffCSP", "CrystaLLM, large", "Crystalite")
     ]
     drawn = format_count(result["test"]["targets"], "formula")
