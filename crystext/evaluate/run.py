@@ -79,7 +79,8 @@ def evaluate_samples(
         source: a run of `crystext sample`, or any source of crystals that `read_crystals` reads.
         protocol: the name of a shipped protocol, the path of a YAML file, or one that is loaded.
         out: folder of the report; made if it is not there.
-        only: names of stages; those whose columns they need are run as well. Empty runs all.
+        only: names of stages; those whose columns they need are run as well. Empty runs all but
+            those for which an option is missing, such as `judges` with one potential.
         n: number of samples to evaluate, from the first.
         options: sets, models and potentials in place of the protocol's.
         workers: processes, or an executor. A script with more than one process needs `if __name__
@@ -94,7 +95,7 @@ def evaluate_samples(
     """
     protocol = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
     options = options or EvaluationOptions()
-    wanted = _stages_to_run(protocol, only)
+    wanted = _stages_to_run(protocol, only, options)
     for given in (options.reference, options.training, options.targets):
         if given is not None:
             # Before a large input is read.
@@ -295,7 +296,9 @@ def _check_judges(options: EvaluationOptions) -> None:
         raise SettingError(f"the potential {repeated} is given twice; give it once")
 
 
-def _stages_to_run(protocol: Protocol, only: Sequence[str]) -> tuple[str, ...]:
+def _stages_to_run(
+    protocol: Protocol, only: Sequence[str], options: EvaluationOptions
+) -> tuple[str, ...]:
     """Return the stages to run: those requested, and those whose columns they need."""
     known = tuple(protocol.stages)
     for name in only:
@@ -306,7 +309,7 @@ def _stages_to_run(protocol: Protocol, only: Sequence[str]) -> tuple[str, ...]:
                 f"{', '.join(known)}." + (hint or did_you_mean(name, known))
             )
     if not only:
-        return known
+        return tuple(name for name in known if STAGES[name].is_requested(options))
     wanted = set(only)
     for name in reversed(known):
         if name in wanted:

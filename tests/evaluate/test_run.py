@@ -17,7 +17,7 @@ import yaml
 
 from crystext.data import shipped
 from crystext.data.store import write_store
-from crystext.errors import InputError, RunError, SettingError
+from crystext.errors import CrystextError, InputError, RunError, SettingError
 from crystext.evaluate.protocol import parse_protocol
 from crystext.evaluate.report import read_report
 from crystext.evaluate.run import evaluate_samples
@@ -183,6 +183,15 @@ def test_stages_run_alone_and_their_report_holds_those_before(run, options, tmp_
     for name, stage in (("uniqueness", "novelty"), ("recall", "coverage"), ("unique", "novelty")):
         with pytest.raises(SettingError, match=f"{stage} measures {name}: try --only {stage}"):
             evaluate_samples(run, both, out, only=[name], options=options)
+
+
+def test_what_no_option_asks_for_is_not_mentioned(run, options, tmp_path):
+    judging = {"source": "s", "known_crystals": 2, "max_error": 1}
+    with_judges = rules("prediction", judges=judging)
+    report = evaluate_samples(run, with_judges, tmp_path / "out", options=options)
+    assert set(report.stages) == {"validity"}
+    with pytest.raises(CrystextError, match="--targets"):
+        evaluate_samples(run, with_judges, tmp_path / "b", only=["prediction"], options=options)
 
 
 def test_a_stage_brings_those_that_it_needs(run, options, tmp_path):

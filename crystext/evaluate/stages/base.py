@@ -254,6 +254,14 @@ class Stage(ABC, Generic[Settings]):
     """Which of its metrics and funnel steps depend on what, by the names of deviations (as
     `reference`, `training`, or those of `deviations`); its own name stands for all metrics."""
 
+    def is_requested(self, options: EvaluationOptions) -> bool:
+        """Return whether the stage runs where none is named.
+
+        False if it measures only what an option asks for, and that is not given: it is not run, and
+        the report does not mention it.
+        """
+        return True
+
     def dependencies(self, context: StageContext, settings: Settings) -> dict[str, Any]:
         """Return what the result depends on besides the input and the settings, as JSON values.
 

@@ -41,6 +41,7 @@ from crystext.evaluate.stages.base import (
     ENERGY_REQUESTED,
     RELAXED_CIF,
     CitedSettings,
+    EvaluationOptions,
     ReportSection,
     Stage,
     StageContext,
@@ -93,6 +94,10 @@ class JudgesStage(Stage[JudgesSettings]):
     }
     libraries = ("ase", "chgnet", "matgl", "pymatgen", "scipy", "sevenn", "torch")
 
+    def is_requested(self, options: EvaluationOptions) -> bool:
+        """Return whether there are several potentials."""
+        return bool(options.judges)
+
     def dependencies(self, context: StageContext, settings: JudgesSettings) -> dict[str, Any]:
         """Return the identities of judges and hull, the limits, and what is known of novelty."""
         rules = _stability_settings(context)
@@ -109,7 +114,7 @@ class JudgesStage(Stage[JudgesSettings]):
         """Have each judge relax and place the crystals, and count its answers."""
         if not context.options.judges:
             raise UnavailableError(
-                "one potential alone has relaxed; name several, such as --potential m3gnet,chgnet"
+                "one potential is named; name several, such as --potential m3gnet,chgnet"
             )
         rules = _stability_settings(context)
         hull = open_hull(context.options.hull or rules.hull)

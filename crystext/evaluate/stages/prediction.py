@@ -10,7 +10,13 @@ from pydantic import Field
 
 from crystext.errors import InputError
 from crystext.evaluate.stage_result import StageResult
-from crystext.evaluate.stages.base import CitedSettings, ReportSection, Stage, StageContext
+from crystext.evaluate.stages.base import (
+    CitedSettings,
+    EvaluationOptions,
+    ReportSection,
+    Stage,
+    StageContext,
+)
 from crystext.evaluate.stages.validity import ValiditySettings, check_validity
 from crystext.metrics.structure_prediction import rms_distance
 from crystext.runtime.wording import format_count
@@ -47,6 +53,10 @@ class PredictionStage(Stage[PredictionSettings]):
     columns = ("target_match", "target_rms", "target_formula_match")
     required_columns = ("valid",)
     libraries = ("pymatgen", "smact")
+
+    def is_requested(self, options: EvaluationOptions) -> bool:
+        """Return whether there are targets."""
+        return options.targets is not None
 
     def dependencies(self, context: StageContext, settings: PredictionSettings) -> dict[str, Any]:
         """Return the checksum of the targets."""
