@@ -57,6 +57,7 @@ from crystext.metrics.matminer.fingerprints import Fingerprints, fingerprints
 from crystext.runtime.processes import Workers
 from crystext.runtime.schema import StrictModel
 from crystext.structures.crystal import Crystal
+from crystext.structures.matching import MatchTolerances
 
 _Value = TypeVar("_Value")
 
@@ -70,6 +71,25 @@ class CitedSettings(StageSettings):
 
     source: str = Field(min_length=1)
     """Paper, arXiv number, or a note that the thresholds are our own."""
+
+
+class MatchingSettings(CitedSettings):
+    """When two crystals are the same."""
+
+    ltol: float = Field(gt=0)
+    stol: float = Field(gt=0)
+    angle_tol: float = Field(gt=0)
+    """Degrees."""
+
+    @property
+    def tolerances(self) -> MatchTolerances:
+        """The tolerances of the matcher."""
+        return MatchTolerances(self.ltol, self.stol, self.angle_tol)
+
+    @property
+    def rule(self) -> str:
+        """What was matched by, for a report."""
+        return f"StructureMatcher ltol {self.ltol:g}, stol {self.stol:g}, {self.angle_tol:g}°"
 
 
 Settings = TypeVar("Settings", bound=StageSettings)

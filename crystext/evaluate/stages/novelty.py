@@ -16,8 +16,8 @@ from crystext.evaluate.reference_prototypes import prototype_index
 from crystext.evaluate.reference_sets import ReferenceSet
 from crystext.evaluate.stage_result import StageResult
 from crystext.evaluate.stages.base import (
-    CitedSettings,
     FunnelCriterion,
+    MatchingSettings,
     ReportSection,
     Stage,
     StageContext,
@@ -33,7 +33,6 @@ from crystext.metrics.prototypes import (
 )
 from crystext.metrics.unique_formulas import count_formulas
 from crystext.metrics.uniqueness import duplicates_of
-from crystext.structures.matching import MatchTolerances
 
 _OF_TRAINING = ("novel", "training_match", "novelty_degree", "nearest_training")
 """Columns that need a training set."""
@@ -49,23 +48,14 @@ DEGREE_TITLES = {
 """Titles of the degrees of novelty in tables."""
 
 
-class NoveltySettings(CitedSettings):
+class NoveltySettings(MatchingSettings):
     """When two crystals are the same."""
 
-    ltol: float = Field(gt=0)
-    stol: float = Field(gt=0)
-    angle_tol: float = Field(gt=0)
-    """Degrees."""
     by_fingerprint: bool = False
     """Whether novelty by distance of fingerprints is measured as well; those of the training set
     take minutes once."""
     structure_distance: float = Field(default=0.1, gt=0)
     composition_distance: float = Field(default=2.0, gt=0)
-
-    @property
-    def tolerances(self) -> MatchTolerances:
-        """The tolerances of the matcher."""
-        return MatchTolerances(self.ltol, self.stol, self.angle_tol)
 
 
 class NoveltyStage(Stage[NoveltySettings]):
@@ -269,8 +259,7 @@ def _add_matched(
         len(values),
         better="higher",
         source=settings.source,
-        note=f"StructureMatcher ltol {settings.ltol:g}, stol {settings.stol:g}, "
-        f"{settings.angle_tol:g}°",
+        note=settings.rule,
     )
 
 

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from pydantic import Field
-
 from crystext.errors import InputError
 from crystext.evaluate.stage_result import StageResult
 from crystext.evaluate.stages.base import (
-    CitedSettings,
     EvaluationOptions,
+    MatchingSettings,
     ReportSection,
     Stage,
     StageContext,
@@ -28,20 +26,11 @@ _CHUNK_SIZE = 50
 """Number of pairs in a work item."""
 
 
-class PredictionSettings(CitedSettings):
+class PredictionSettings(MatchingSettings):
     """When a predicted structure is correct."""
 
-    ltol: float = Field(gt=0)
-    stol: float = Field(gt=0)
-    angle_tol: float = Field(gt=0)
-    """Degrees."""
     both_valid: bool = True
     """Whether prediction and target must both be valid, as in DiffCSP."""
-
-    @property
-    def tolerances(self) -> MatchTolerances:
-        """The tolerances of the matcher."""
-        return MatchTolerances(self.ltol, self.stol, self.angle_tol)
 
 
 class PredictionStage(Stage[PredictionSettings]):

@@ -8,40 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import Field
-
 from crystext.errors import UnavailableError
 from crystext.evaluate.stage_result import StageResult
 from crystext.evaluate.stages.base import (
     ABOVE_HULL,
     ENERGY_REQUESTED,
     RELAXED_CIF,
-    CitedSettings,
+    MatchingSettings,
     ReportSection,
     Stage,
     StageContext,
 )
 from crystext.metrics.base import Better
 from crystext.metrics.relaxation_change import matches_relaxed, volume_change
-from crystext.structures.matching import MatchTolerances
 
 
-class RelaxationChangeSettings(CitedSettings):
+class RelaxationChangeSettings(MatchingSettings):
     """When a change is large."""
 
     volume_changes: tuple[float, ...] = (0.1, 0.2)
     """Relative changes of the volume, exceeded; each is a metric."""
     high_energy: float = 0.5
     """eV/atom above the hull, exceeded."""
-    ltol: float = Field(default=0.3, gt=0)
-    stol: float = Field(default=0.5, gt=0)
-    angle_tol: float = Field(default=10.0, gt=0)
-    """Degrees."""
-
-    @property
-    def tolerances(self) -> MatchTolerances:
-        """The tolerances of the matcher."""
-        return MatchTolerances(self.ltol, self.stol, self.angle_tol)
 
 
 class RelaxationChangeStage(Stage[RelaxationChangeSettings]):
@@ -108,8 +96,7 @@ def _add_proportions(
             "matches its own relaxed self",
             sum(x is True for x in matches),
             "higher",
-            f"StructureMatcher ltol {settings.ltol:g}, stol {settings.stol:g}, "
-            f"{settings.angle_tol:g}°",
+            settings.rule,
         ),
         (
             "high_energy",

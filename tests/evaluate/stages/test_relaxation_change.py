@@ -21,7 +21,7 @@ RULES = parse_protocol(
         "name": "own",
         "title": "own",
         "validity": {"source": "s", "min_distance": 0.5, "min_volume": 0.1},
-        "relaxation_change": {"source": "s"},
+        "relaxation_change": {"source": "s", "ltol": 0.3, "stol": 0.5, "angle_tol": 10},
         "novelty_energies": {"source": "s"},
     }
 )
