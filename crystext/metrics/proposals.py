@@ -25,6 +25,7 @@ from math import comb
 from typing import NamedTuple
 
 from crystext.metrics.structure_prediction import rms_distance
+from crystext.metrics.uniqueness import first_equal
 from crystext.runtime.processes import Workers
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import (
@@ -127,17 +128,9 @@ def _match_formula(
 
 def _first_of_group(rows: Sequence[int | None], peers: FormulaGroup) -> list[int | None]:
     """Return the position of the first member of each proposal's group."""
-    firsts: list[int] = []
-    found: list[int | None] = []
-    for place, row in enumerate(rows):
-        if row is None:
-            found.append(None)
-            continue
-        first = next((k for k in firsts if peers.match(rows[k] or 0, row)), place)
-        if first == place:
-            firsts.append(place)
-        found.append(first)
-    return found
+    places = {row: place for place, row in enumerate(rows) if row is not None}
+    firsts = dict(zip(places, first_equal(peers, places), strict=True))
+    return [None if row is None else places[firsts[row]] for row in rows]
 
 
 def most_frequent(
@@ -156,7 +149,7 @@ def most_frequent(
         if first is not None:
             sizes[first] = sizes.get(first, 0) + 1
     keys = {
-        place: (sizes[first], _or_lowest(log_probabilities[place]), -place)
+        place: (sizes[first], or_lowest(log_probabilities[place]), -place)
         for place, first in enumerate(first_of_group)
         if first is not None
     }
@@ -175,7 +168,8 @@ def most_probable(
     return max(known, key=lambda place: known[place], default=None)
 
 
-def _or_lowest(value: float | None) -> float:
+def or_lowest(value: float | None) -> float:
+    """Return a log-probability, and of a proposal without one the lowest."""
     return float("-inf") if value is None else value
 
 

@@ -13,7 +13,7 @@ count depends slightly on the order of the crystals: keep the order of the sampl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from crystext.metrics.base import DIFFCSP_SOURCE, Metric, MetricInput
 from crystext.runtime.processes import Workers
@@ -60,15 +60,24 @@ def duplicates_of(
 
 
 def _duplicates_in_group(crystals: list[Crystal], tolerances: MatchTolerances) -> list[int | None]:
-    peers = FormulaGroup.of_crystals(crystals, tolerances)
+    firsts = first_equal(FormulaGroup.of_crystals(crystals, tolerances), range(len(crystals)))
+    return [None if first == i else first for i, first in enumerate(firsts)]
+
+
+def first_equal(peers: FormulaGroup, members: Iterable[int]) -> list[int]:
+    """Return for each of some crystals the first kept one that it matches: itself if it is kept.
+
+    Args:
+        peers: crystals of one formula.
+        members: places in it, in order of priority.
+    """
     kept: list[int] = []
-    repeats: list[int | None] = []
-    for i in range(len(crystals)):
-        earlier = next((k for k in kept if peers.match(k, i)), None)
-        repeats.append(earlier)
-        if earlier is None:
+    firsts: list[int] = []
+    for i in members:
+        firsts.append(next((k for k in kept if peers.match(k, i)), i))
+        if firsts[-1] == i:
             kept.append(i)
-    return repeats
+    return firsts
 
 
 def _unique(samples: MetricInput) -> list[bool | None]:

@@ -102,6 +102,20 @@ def test_the_most_probable_and_the_most_frequent_proposal_are_told_apart(
     assert (found["match_rate_1"], found["match_rate_3"]) == (0.5, 1)
 
 
+def test_of_equal_proposals_the_most_probable_is_relaxed(tmp_path: Path) -> None:
+    cell = two_atom_crystal(2.55, 60.0, [29, 29])
+    copper = Crystal(cell.lengths, cell.angles, cell.numbers[:1], cell.positions[:1])
+    targets = write_table(tmp_path / "cu.parquet", [copper], material_id=["cu"])
+    run = write_run(tmp_path / "run", [encode(copper)] * 3)
+    lines = [json.loads(line) for line in (run / "attempts.jsonl").read_text().splitlines()]
+    for line, value in zip(lines, (-2.0, 0.0, -1.0), strict=True):
+        line["log_probability"] = value
+    (run / "attempts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    evaluated(run, targets, tmp_path / "out", potential="tests.process_tasks:emt")
+    energies = pd.read_parquet(tmp_path / "out" / "structures.parquet")["proposal_energy"]
+    assert energies.isna().tolist() == [True, False, True]
+
+
 def test_a_potential_ranks_by_energy(tmp_path: Path) -> None:
     """By EMT, copper is lower in its own structure than in a simple cubic one."""
 

@@ -35,6 +35,7 @@ from crystext.metrics.proposals import (
     match_proposals,
     most_frequent,
     most_probable,
+    or_lowest,
 )
 from crystext.runtime.files import json_digest
 from crystext.runtime.wording import format_count
@@ -200,14 +201,14 @@ def _energies(
 
 def _representatives(row: _Target) -> list[int]:
     """Return the place of the most probable proposal of each group, else of the first."""
-    best: dict[int, int] = {}
+    places: dict[int, list[int]] = {}
     for place, first in enumerate(row.matches.first_of_group):
-        if first is None:
-            continue
-        value, known = row.log_probabilities[place], best.setdefault(first, place)
-        if value is not None and value > (row.log_probabilities[known] or float("-inf")):
-            best[first] = place
-    return list(best.values())
+        if first is not None:
+            places.setdefault(first, []).append(place)
+    return [
+        max(group, key=lambda place: or_lowest(row.log_probabilities[place]))
+        for group in places.values()
+    ]
 
 
 def _fill_columns(
