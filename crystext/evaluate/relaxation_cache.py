@@ -1,4 +1,4 @@
-"""Where an evaluation keeps its relaxations, and what hulls and potentials are identified by."""
+"""Where an evaluation keeps its relaxations, and what these and hulls are identified by."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from crystext.runtime.provenance import installed_versions
 
 _LIBRARIES = {"chgnet": "chgnet", "sevennet": "sevenn"}
 """Libraries that run potentials; the others are run by matgl."""
+
+RELAXATION_LIBRARIES = ("ase", "matgl", "torch", *_LIBRARIES.values())
+"""Distributions on which the values of a stage that relaxes depend."""
 
 
 def relaxation_folder(cache: Path, source: PotentialSource, limits: RelaxationLimits) -> Path:

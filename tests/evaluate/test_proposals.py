@@ -114,6 +114,7 @@ def test_of_equal_proposals_the_most_probable_is_relaxed(tmp_path: Path) -> None
     evaluated(run, targets, tmp_path / "out", potential="tests.process_tasks:emt")
     energies = pd.read_parquet(tmp_path / "out" / "structures.parquet")["proposal_energy"]
     assert energies.isna().tolist() == [True, False, True]
+    assert list((tmp_path / "out" / "work" / "shared").glob("relaxations-*"))
 
 
 def test_a_potential_ranks_by_energy(tmp_path: Path) -> None:

@@ -34,7 +34,11 @@ from crystext.energies.judges import (
 from crystext.energies.potentials import PotentialSource, potential_identity, potential_name
 from crystext.energies.relaxation_run import relax_all
 from crystext.errors import CrystextError, ModelError, SettingError, UnavailableError
-from crystext.evaluate.relaxation_cache import hull_identity, relaxation_folder
+from crystext.evaluate.relaxation_cache import (
+    RELAXATION_LIBRARIES,
+    hull_identity,
+    relaxation_folder,
+)
 from crystext.evaluate.stage_result import StageResult
 from crystext.evaluate.stages.base import (
     ABOVE_HULL,
@@ -92,7 +96,7 @@ class JudgesStage(Stage[JudgesSettings]):
     affected_by = {  # noqa: RUF012
         what: frozenset({"judges"}) for what in ("potential", "hull", "relaxed", "training")
     }
-    libraries = ("ase", "chgnet", "matgl", "pymatgen", "scipy", "sevenn", "torch")
+    libraries = (*RELAXATION_LIBRARIES, "pymatgen", "scipy")
 
     def is_requested(self, options: EvaluationOptions) -> bool:
         """Return whether there are several potentials."""

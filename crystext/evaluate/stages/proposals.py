@@ -26,6 +26,7 @@ from crystext.energies.relax import Relaxation, RelaxationLimits
 from crystext.energies.relaxation_run import relax_all
 from crystext.evaluate.proposed_samples import samples_by_target
 from crystext.evaluate.reference_sets import ReferenceSet
+from crystext.evaluate.relaxation_cache import RELAXATION_LIBRARIES, relaxation_folder
 from crystext.evaluate.stage_result import StageResult
 from crystext.evaluate.stages.base import ReportSection, Stage, StageContext
 from crystext.evaluate.stages.prediction import PredictionSettings, is_valid
@@ -37,7 +38,6 @@ from crystext.metrics.proposals import (
     most_probable,
     or_lowest,
 )
-from crystext.runtime.files import json_digest
 from crystext.runtime.wording import format_count
 
 _METRE_SOURCE = "Martirossyan et al., arXiv:2509.12178"
@@ -97,7 +97,7 @@ class ProposalsStage(Stage[ProposalsSettings]):
     section = ReportSection("Structure prediction from several proposals")
     columns = ("target", "proposal", "proposal_match", "proposal_rms", "proposal_energy")
     required_columns = ("valid",)
-    libraries = ("ase", "chgnet", "matgl", "pymatgen", "smact", "torch")
+    libraries = (*RELAXATION_LIBRARIES, "pymatgen", "smact")
     affected_by = {"reference": frozenset({"proposals"})}  # noqa: RUF012
     quantities = ("match_rate", "METRe", "CSP")
 
@@ -183,10 +183,9 @@ def _energies(
     source = choose_potential(context.options.potential).source
     limits = RelaxationLimits(fmax=settings.fmax, steps=settings.steps)
     chosen = [row.indices[place] for row in rows for place in _representatives(row)]
-    key = json_digest([potential_identity(source), settings.fmax, settings.steps])[:16]
     relaxed: Mapping[int, Relaxation] = relax_all(
         {i: context.crystals[i] for i in chosen},
-        context.cache / f"proposals-{key}",
+        relaxation_folder(context.cache, source, limits),
         potential=source,
         limits=limits,
         workers=context.workers,

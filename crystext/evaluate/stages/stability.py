@@ -37,7 +37,11 @@ from crystext.energies.relax import RelaxationLimits
 from crystext.energies.relaxation_files import RelaxedSet, relaxed_structure
 from crystext.energies.relaxation_run import relax_all
 from crystext.energies.stability import Stability, StabilityResult, assess_stability
-from crystext.evaluate.relaxation_cache import hull_identity, relaxation_folder
+from crystext.evaluate.relaxation_cache import (
+    RELAXATION_LIBRARIES,
+    hull_identity,
+    relaxation_folder,
+)
 from crystext.evaluate.report import ProtocolDeviation
 from crystext.evaluate.stage_result import StageResult
 from crystext.evaluate.stages.base import (
@@ -139,7 +143,7 @@ class StabilityStage(Stage[StabilitySettings]):
         RELAXED_CIF,
     )
     version = 5
-    libraries = ("ase", "chgnet", "matgl", "pymatgen", "scipy", "torch")
+    libraries = (*RELAXATION_LIBRARIES, "pymatgen", "scipy")
 
     def dependencies(self, context: StageContext, settings: StabilitySettings) -> dict[str, Any]:
         """Return the identity of potential, hull and limits, and the number of relaxed samples."""

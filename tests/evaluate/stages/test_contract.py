@@ -291,3 +291,8 @@ def test_a_metric_of_a_plugin_is_measured_by_its_name(tmp_path: Path) -> None:
     assert "heaviest element" in page
     with pytest.raises(SettingError, match="Did you mean 'heaviest'"):
         load_protocol(write_protocol(tmp_path, metrics=["heavist"]))
+
+
+@pytest.mark.parametrize("name", ["proposals", "stability", "judges"])
+def test_a_stage_that_relaxes_depends_on_the_library_of_each_potential(name: str) -> None:
+    assert {"ase", "chgnet", "matgl", "sevenn", "torch"} <= set(STAGES[name].libraries)
