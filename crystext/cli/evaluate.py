@@ -212,7 +212,7 @@ def evaluate(
                 lenient=lenient,
                 progress=bars.update,
             )
-        _print_report(report, out)
+        _print_report(report, out, stages)
         typer.echo(f"written to {out}")
         if write is not None:
             count = export_crystals(
@@ -269,8 +269,14 @@ def _check_write(
         raise SettingError("--symmetrized and --conventional apply to --write; add --write")
 
 
-def _print_report(report: Report, out: Path) -> None:
-    """Print the funnel, the metrics, and what has to be known about them."""
+def _print_report(report: Report, out: Path, stages: Sequence[str]) -> None:
+    """Print the funnel, the metrics of some stages, and what has to be known about them.
+
+    Args:
+        report: of all stages that were measured, now or before.
+        out: its folder.
+        stages: those that were named; empty prints all.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -289,6 +295,8 @@ def _print_report(report: Report, out: Path) -> None:
     console.print(steps)
     metrics = Table("stage", "metric", "value", "95% interval", "of")
     for metric in report.metrics:
+        if stages and metric.stage not in stages:
+            continue
         metrics.add_row(metric.stage, metric.title, *_metric_cells(metric))
     console.print(metrics)
     for deviation in report.protocol_deviations:

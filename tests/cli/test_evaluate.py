@@ -21,6 +21,17 @@ def test_stages_are_chosen_and_a_table_is_printed(cli, tmp_path):
     assert (tmp_path / "out" / "report.html").is_file()
 
 
+def test_what_was_measured_before_is_not_printed_again(cli, tmp_path):
+    run, out = write_run(tmp_path / "run"), tmp_path / "out"
+    for stage in ("validity", "geometry"):
+        ended = cli("evaluate", run, "--only", stage, "--out", out, "--workers", 1)
+        assert ended.returncode == 0, ended.stderr
+    assert "geometry" in ended.stdout
+    assert "composition valid (SMACT14)" not in ended.stdout
+    measured = json.loads((out / "report.json").read_text())["metrics"]
+    assert {metric["stage"] for metric in measured} == {"validity", "geometry"}
+
+
 def test_every_processor_gives_the_same(cli, tmp_path):
     folder = tmp_path / "cifs"
     folder.mkdir()
