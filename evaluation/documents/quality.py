@@ -113,7 +113,7 @@ def intervals() -> str:
     names = {
         "parsed": "funnel.parsed",
         "structurally valid, self-images included or not": "validity.structure_valid_self_images",
-        "composition valid, smact14": "validity.composition_valid_smact14",
+        "composition valid, smact14": "validity.composition_valid",
         "composition valid, smact14, no alloy shortcut": (
             "validity.composition_valid_smact14_no_alloys"
         ),

@@ -97,7 +97,6 @@ def test_every_share_divides_by_all_attempts(run, options, tmp_path):
         "structure_valid_self_images": 3,
         "composition_valid": 4,
         "valid": 3,
-        "composition_valid_smact14": 4,
         "composition_valid_smact14_no_alloys": 3,
         "composition_valid_icsd24": 4,
         "composition_valid_icsd24_no_alloys": 3,

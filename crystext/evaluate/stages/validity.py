@@ -57,7 +57,7 @@ class ValidityStage(Stage[ValiditySettings]):
         gallery_order={"valid": "valid ones"},
     )
     is_mandatory = True
-    version = 2
+    version = 3
     funnel = (
         FunnelCriterion("structure_valid", "structurally valid", ("structure_valid",)),
         FunnelCriterion("valid", "structurally and composition valid", ("valid",)),
@@ -110,6 +110,10 @@ class ValidityStage(Stage[ValiditySettings]):
             for alloys in (True, False):
                 name = f"composition_valid_{table}" + ("" if alloys else "_no_alloys")
                 values = [v and v.composition_valid[table, alloys] for v in validities]
+                if (table, alloys) == rule:
+                    # It is `composition_valid` already.
+                    result.columns[name] = values
+                    continue
                 title = f"composition valid, {_table_label(table, alloys)}"
                 _add_column(result, name, title, values)
 
