@@ -37,11 +37,12 @@ PREDICTOR_TRAINING_SET = "shipped-predictor"
 
 _PREDICTOR_FILE = "predictor.parquet"
 
-_FORMATION_ENERGY = "formation_energy_per_atom"
+FORMATION_ENERGY_COLUMN = "formation_energy_per_atom"
+"""Column of formation energies of MP-20, in eV/atom."""
 
 LABEL_BY_COLUMN = {
     "spacegroup.number": "space_group",
-    _FORMATION_ENERGY: "formation_energy",
+    FORMATION_ENERGY_COLUMN: "formation_energy",
     "band_gap": "band_gap",
     "e_above_hull": "e_above_hull",
 }
@@ -103,19 +104,34 @@ def read_shipped_set(path: Path, *, wyckoff: bool = False) -> Iterator[Record]:
 
 def _read_rows(path: Path, wyckoff: bool) -> Iterator[Record]:
     """Yield the rows of a file as `read_shipped_set` does; one without a text has no crystal."""
-    table = _read_table(path)
+    table = read_shipped_table(path)
     labels = [name for name in table.column_names if name in LABEL_BY_COLUMN]
     for row in table.select(["material_id", "text", *labels]).to_pylist():
         values = {LABEL_BY_COLUMN[name]: row[name] for name in labels if row[name] is not None}
         if row["text"] is None:
             yield Record(None, values, row["material_id"])
             continue
-        decoded = decode(row["text"])
-        if decoded.crystal is None:
-            raise _damaged(path, row["material_id"])
+        crystal = shipped_crystal(path, row["material_id"], row["text"])
         fmt = recognized_format(row["text"])
         orbits = fmt.declared_wyckoff(row["text"]) if wyckoff else None
-        yield Record(decoded.crystal, values, row["material_id"], orbits)
+        yield Record(crystal, values, row["material_id"], orbits)
+
+
+def shipped_crystal(path: Path, name: str, text: str) -> Crystal:
+    """Return the crystal of a set's text.
+
+    Args:
+        path: of the set's file, for the message.
+        name: of the crystal, likewise.
+        text: of the crystal.
+
+    Raises:
+        InputError: the text is invalid.
+    """
+    crystal = decode(text).crystal
+    if crystal is None:
+        raise _damaged(path, name)
+    return crystal
 
 
 def _damaged(path: Path, name: str) -> InputError:
@@ -131,7 +147,7 @@ def shipped_texts(path: Path) -> list[str]:
     Raises:
         InputError: the file cannot be read.
     """
-    texts: list[str] = _read_table(path)["text"].to_pylist()
+    texts: list[str] = read_shipped_table(path)["text"].to_pylist()
     return texts
 
 
@@ -146,16 +162,16 @@ def sample_formation_energies(name: str, n: int) -> list[tuple[Crystal, float]]:
         InputError: the file cannot be read, or a text in it is invalid.
     """
     path = shipped_set(name)
-    table = _read_table(path).select(["material_id", "text", _FORMATION_ENERGY])
-    table = table.filter(table[_FORMATION_ENERGY].is_valid())
+    table = read_shipped_table(path).select(["material_id", "text", FORMATION_ENERGY_COLUMN])
+    table = table.filter(table[FORMATION_ENERGY_COLUMN].is_valid())
     rows = table.take(list(range(0, len(table), max(1, len(table) // n)))).to_pylist()[:n]
-    pairs = []
-    for row in rows:
-        crystal = decode(row["text"]).crystal
-        if crystal is None:
-            raise _damaged(path, row["material_id"])
-        pairs.append((crystal, float(row[_FORMATION_ENERGY])))
-    return pairs
+    return [
+        (
+            shipped_crystal(path, row["material_id"], row["text"]),
+            float(row[FORMATION_ENERGY_COLUMN]),
+        )
+        for row in rows
+    ]
 
 
 def is_shipped_training(store: Path) -> bool:
@@ -223,7 +239,7 @@ def shipped_fingerprints(path: Path, method: str) -> Floats | None:
     Returns:
         The fingerprints; None if the file has none, or another method's.
     """
-    table = _read_table(path)
+    table = read_shipped_table(path)
     if (
         FINGERPRINT_COLUMN not in table.column_names
         or _read_metadata(table).get("fingerprints") != method
@@ -242,12 +258,17 @@ def shipped_integers(path: Path, name: str) -> list[int] | None:
         path: of the set's file.
         name: of the column; it identifies everything that the numbers depend on.
     """
-    table = _read_table(path)
+    table = read_shipped_table(path)
     found: list[int] | None = table[name].to_pylist() if name in table.column_names else None
     return found
 
 
-def _read_table(path: Path) -> Any:
+def read_shipped_table(path: Path) -> Any:
+    """Return the file of a set as an Arrow table.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from crystext.chemistry.elements import SYMBOLS
-from crystext.data.shipped import LABEL_BY_COLUMN, SHIPPED_SETS, shipped_set
-from crystext.errors import InputError
+from crystext.data.shipped import (
+    FORMATION_ENERGY_COLUMN,
+    SHIPPED_SETS,
+    read_shipped_table,
+    shipped_crystal,
+    shipped_set,
+)
 from crystext.evaluate.reference_prototypes import (
     reference_prototypes,
     text_orbits,
@@ -33,21 +37,17 @@ from crystext.metrics.prototypes import (
     Novelty,
     Prototype,
     PrototypeIndex,
-    prototype_of,
+    find_prototype,
 )
 from crystext.runtime.files import file_digest
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import DIFFCSP_TOLERANCES, is_same, reduce_for_matching
 from crystext.structures.properties import reduced_formula
 from crystext.structures.wyckoff.orbits import WyckoffCrystal, to_wyckoff_or_none
-from crystext.text import WYCKOFF, decode
+from crystext.text import WYCKOFF
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
-
-_FORMATION_ENERGY = next(
-    column for column, name in LABEL_BY_COLUMN.items() if name == "formation_energy"
-)
 
 
 class KnownSet(Protocol):
@@ -79,12 +79,12 @@ class ShippedTexts:
 
     def __init__(self, name: str) -> None:
         self.title, self._path = SHIPPED_SETS[name].title, shipped_set(name)
-        table = pq.read_table(self._path)
+        table = read_shipped_table(self._path)
         self._ids: list[str] = table["material_id"].to_pylist()
         self._texts: list[str] = table["text"].to_pylist()
-        labelled = _FORMATION_ENERGY in table.column_names
+        labelled = FORMATION_ENERGY_COLUMN in table.column_names
         self._energies: list[float | None] = (
-            table[_FORMATION_ENERGY].to_pylist() if labelled else [None] * len(self._ids)
+            table[FORMATION_ENERGY_COLUMN].to_pylist() if labelled else [None] * len(self._ids)
         )
 
     def __len__(self) -> int:
@@ -113,9 +113,9 @@ class ShippedTexts:
                 yield self._ids[i], crystal
 
     def prototypes(self) -> Iterator[tuple[str, Prototype]]:
-        """Yield names and prototypes of the crystals that are given by their orbits."""
-        for name, text in zip(self._ids, self._texts, strict=True):
-            prototype = text_prototype(text)
+        """Yield names and prototypes; spglib finds those of the few not given by their orbits."""
+        for row, (name, text) in enumerate(zip(self._ids, self._texts, strict=True)):
+            prototype = text_prototype(text) or find_prototype(self._crystal(row))
             if prototype is not None:
                 yield name, prototype
 
@@ -140,10 +140,7 @@ class ShippedTexts:
         ][:n]
 
     def _crystal(self, row: int) -> Crystal:
-        crystal = decode(self._texts[row]).crystal
-        if crystal is None:
-            raise InputError(f"{self._path} is damaged at {self._ids[row]}; install crystext again")
-        return crystal
+        return shipped_crystal(self._path, self._ids[row], self._texts[row])
 
 
 @cache
@@ -286,10 +283,8 @@ class KnownCrystals:
         """Return how new a crystal is; None if spglib finds no symmetry in it."""
         if (name := self.match(crystal)) is not None:
             return NoveltyResult(Novelty.SAME_CRYSTAL, name)
-        orbits = to_wyckoff_or_none(crystal)
-        if orbits is None:
-            return None
-        return NoveltyResult(*self._prototypes.find(prototype_of(orbits)))
+        prototype = find_prototype(crystal)
+        return None if prototype is None else NoveltyResult(*self._prototypes.find(prototype))
 
     def with_elements(self, elements: frozenset[str]) -> list[tuple[str, Crystal]]:
         """Return names and crystals of exactly these elements, of all sets."""

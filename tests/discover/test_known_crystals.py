@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from itertools import islice
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from crystext.data import shipped
 from crystext.data.shipped import SHIPPED_SETS, read_shipped_set, shipped_set
-from crystext.discover.known_crystals import KnownCrystals
+from crystext.discover.known_crystals import KnownCrystals, ShippedTexts
 from crystext.errors import InputError
 from crystext.io.read import as_crystal
-from crystext.metrics.prototypes import Novelty
+from crystext.metrics.prototypes import Novelty, find_prototype
 from crystext.structures.crystal import Crystal
+from crystext.text import encode
 from tests.conftest import ROOT
 from tests.example_crystals import EXAMPLE_CRYSTALS
 
@@ -45,6 +49,22 @@ def test_a_set_of_the_user_counts_alone():
     result = alone.novelty(EXAMPLE_CRYSTALS["nacl"])
     assert result.novelty is Novelty.NEW_PROTOTYPE
     assert result.nearest is None
+
+
+def test_a_shipped_text_without_orbits_has_the_prototype_that_spglib_finds(tmp_path, monkeypatch):
+    salt, quartz = EXAMPLE_CRYSTALS["nacl"], EXAMPLE_CRYSTALS["quartz"]
+    rows = {"material_id": ["a", "b"], "text": [encode(salt, "wyckoff"), encode(quartz)]}
+    pq.write_table(pa.table(rows), tmp_path / "mp20_val.parquet")
+    monkeypatch.setattr(shipped, "shipped_sets", lambda: tmp_path)
+    known = ShippedTexts("mp20_val")
+    assert dict(known.prototypes()) == {"a": find_prototype(salt), "b": find_prototype(quartz)}
+
+
+def test_a_damaged_shipped_set_says_so(tmp_path, monkeypatch):
+    (tmp_path / "mp20_val.parquet").write_bytes(b"PAR1")
+    monkeypatch.setattr(shipped, "shipped_sets", lambda: tmp_path)
+    with pytest.raises(InputError, match="install crystext again"):
+        ShippedTexts("mp20_val")
 
 
 def test_a_set_that_does_not_exist_is_refused():
