@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from crystext.metrics.base import Metric, MetricInput
@@ -27,8 +28,6 @@ MIN_REFERENCE_PROPORTION = 0.01
 
 RATIO_RANGE = (0.75, 1.33)
 """Ratios that are in range, ends included."""
-
-ELEMENTS_SOURCE = "our own"
 
 
 class ElementRatio(NamedTuple):
@@ -128,29 +127,27 @@ def _highest(samples: MetricInput) -> float | None:
     return max((x.ratio for x in _ratios(samples)), default=None)
 
 
-ELEMENTS_OUT_OF_RANGE = Metric(
-    name="elements_out_of_range",
-    title=f"elements outside {RATIO_RANGE[0]:g} to {RATIO_RANGE[1]:g} of the reference",
-    compute=_out_of_range,
-    better="lower",
-    source=ELEMENTS_SOURCE,
-    requires=("reference",),
+def out_of_range_title(limits: tuple[float, float] = RATIO_RANGE) -> str:
+    """Return the title of the number of elements outside the limits."""
+    return f"elements outside {limits[0]:g} to {limits[1]:g} of the reference"
+
+
+_of_elements = partial(Metric, source="our own", requires=("reference",))
+
+ELEMENTS_OUT_OF_RANGE = _of_elements(
+    name="elements_out_of_range", title=out_of_range_title(), compute=_out_of_range, better="lower"
 )
 
-LOWEST_ELEMENT_RATIO = Metric(
+LOWEST_ELEMENT_RATIO = _of_elements(
     name="lowest_element_ratio",
     title="lowest ratio of an element to the reference",
     compute=_lowest,
     better="higher",
-    source=ELEMENTS_SOURCE,
-    requires=("reference",),
 )
 
-HIGHEST_ELEMENT_RATIO = Metric(
+HIGHEST_ELEMENT_RATIO = _of_elements(
     name="highest_element_ratio",
     title="highest ratio of an element to the reference",
     compute=_highest,
     better="lower",
-    source=ELEMENTS_SOURCE,
-    requires=("reference",),
 )

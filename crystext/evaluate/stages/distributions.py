@@ -19,12 +19,15 @@ from crystext.evaluate.stage_result import StageResult
 from crystext.evaluate.stages.base import CitedSettings, ReportSection, Stage, StageContext
 from crystext.metrics.distributions import DISTRIBUTION_QUANTITIES, wasserstein_distance
 from crystext.metrics.element_frequencies import (
+    HIGHEST_ELEMENT_RATIO,
+    LOWEST_ELEMENT_RATIO,
     MIN_REFERENCE_PROPORTION,
     RATIO_RANGE,
     count_elements,
     element_ratios,
     expected_out_of_range,
     out_of_range,
+    out_of_range_title,
 )
 from crystext.metrics.space_group_distribution import (
     NO_SPACE_GROUP,
@@ -229,31 +232,29 @@ def _compare_elements(
     )
     if not ratios or not context.crystals:
         return
-    low, high = settings.element_ratios
     outside = out_of_range(ratios, settings.element_ratios)
     compared = format_count(len(ratios), "element")
     by_chance = expected_out_of_range(ratios, len(context), settings.element_ratios)
     result.add_value(
         "elements_out_of_range",
-        f"elements outside {low:g} to {high:g} of the reference",
+        out_of_range_title(settings.element_ratios),
         len(outside),
         total=len(context),
         better="lower",
         note=f"of {compared} of {settings.min_element:.0%} of the reference or more; by chance "
         f"alone {by_chance:.1f} would be outside",
     )
-    for name, title, found, better in (
-        ("lowest_element_ratio", "lowest ratio of an element to the reference", ratios, "higher"),
-        ("highest_element_ratio", "highest, likewise", ratios[::-1], "lower"),
+    for metric, found in (
+        (LOWEST_ELEMENT_RATIO, ratios),
+        (HIGHEST_ELEMENT_RATIO, ratios[::-1]),
     ):
-        worst = ", ".join(f"{x.symbol} {x.ratio:.2f}" for x in found[:_WORST])
         result.add_value(
-            name,
-            title,
+            metric.name,
+            metric.title,
             found[0].ratio,
             total=len(context),
-            better=better,  # type: ignore[arg-type]
-            note=worst,
+            better=metric.better,
+            note=", ".join(f"{x.symbol} {x.ratio:.2f}" for x in found[:_WORST]),
         )
     result.add_table(
         "element_ratios",
