@@ -152,12 +152,17 @@ def potential_name(source: PotentialSource) -> str:
 
 
 def potential_identity(source: PotentialSource) -> str:
-    """Return what distinguishes a source from others of the same name: the digests of its files."""
+    """Return what distinguishes a source from others: the digests of its files, else its name.
+
+    All names of one potential have one identity.
+    """
     if callable(source):
         return load_potential_once(source).name
     if (code := code_digest(source)) is not None:
         return f"{str(source).rpartition(':')[2]} {code}"
-    return checksum(Path(source)) if Path(source).exists() else str(source)
+    if Path(source).exists():
+        return checksum(Path(source))
+    return _registered_name(source) or str(source)
 
 
 def code_digest(source: PotentialSource) -> str | None:
@@ -219,13 +224,19 @@ def _load_source(source: str | Path) -> Potential:
     return loader.load(weights)
 
 
+def _registered_name(source: str | Path) -> str | None:
+    """Return the name in the registry of the potential that has a name; None if none has it."""
+    name = str(source).lower()
+    for key, loader in POTENTIALS.items():
+        if name in {other.lower() for other in (key, loader.name, *loader.aliases)}:
+            return key
+    return None
+
+
 def _find_loader(source: str | Path) -> tuple[PotentialLoader, str | Path | None]:
     """Return the loader of a name, folder or repository, and where it reads weights from."""
-    name = str(source).lower()
-    if not Path(source).is_dir():
-        for key, loader in POTENTIALS.items():
-            if name in {other.lower() for other in (key, loader.name, *loader.aliases)}:
-                return loader, None
+    if not Path(source).is_dir() and (registered := _registered_name(source)) is not None:
+        return POTENTIALS[registered], None
     for loader in POTENTIALS.values():
         if loader.reads(source):
             return loader, source

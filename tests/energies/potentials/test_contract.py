@@ -8,7 +8,12 @@ import pytest
 
 from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.potential import check_energies
-from crystext.energies.potentials import POTENTIALS, choose_potential, potential_name
+from crystext.energies.potentials import (
+    POTENTIALS,
+    choose_potential,
+    potential_identity,
+    potential_name,
+)
 from crystext.errors import ModelError
 
 every_potential = pytest.mark.parametrize("name", POTENTIALS)
@@ -20,6 +25,8 @@ def test_a_potential_is_found_by_each_of_its_names_in_any_case(name: str) -> Non
     for given in (name, loader.name, *loader.aliases):
         assert potential_name(given) == loader.name
         assert potential_name(given.upper()) == loader.name
+        # Relaxations are found again by whichever name.
+        assert potential_identity(given) == potential_identity(given.upper()) == name
 
 
 def test_no_two_potentials_share_a_name() -> None:
