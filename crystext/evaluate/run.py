@@ -100,7 +100,7 @@ def evaluate_samples(
         if given is not None:
             # Before a large input is read.
             specify_reference_set(given, None)
-    _check_judges(options)
+    _check_judges(options, protocol)
     if isinstance(workers, int) and workers < 1:
         raise SettingError(f"{workers} workers: expected 1 or more")
     samples = read_samples(source, n, lenient=lenient)
@@ -279,8 +279,13 @@ class _Evaluation:
         return report
 
 
-def _check_judges(options: EvaluationOptions) -> None:
-    """Check that the judges exist and are different, before anything is relaxed."""
+def _check_judges(options: EvaluationOptions, protocol: Protocol) -> None:
+    """Check that the judges are asked, exist and are different, before anything is relaxed."""
+    if options.judges and "judges" not in protocol.stages:
+        raise SettingError(
+            f"several potentials are given, but the protocol {protocol.name} has no part judges, "
+            "which asks those after the first; give one potential"
+        )
     for source in options.judges:
         if source == AUTO:
             raise SettingError("auto chooses one potential: give several by their names")

@@ -63,13 +63,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def options(tmp_path: Path, tiny_model: Path) -> EvaluationOptions:
+def options(name: str, tmp_path: Path, tiny_model: Path) -> EvaluationOptions:
     write_store(tmp_path / "train", {"train": [Record(BRASS, name="brass")]})
     known = write_table(tmp_path / "known.parquet", [ROCK_SALT, BRASS])
     targets = write_table(tmp_path / "targets.parquet", [ROCK_SALT] * len(TEXTS))
     return EvaluationOptions(
         reference=str(known), training=str(tmp_path / "train"), targets=str(targets),
-        model=str(tiny_model), judges=(chgnet_copy,),
+        model=str(tiny_model), judges=(chgnet_copy,) if name == "judges" else (),
     )  # fmt: skip
 
 

@@ -127,6 +127,16 @@ def test_judges_that_do_not_exist_are_refused_before_anything_is_relaxed(tmp_pat
     assert not (tmp_path / "out").exists()
 
 
+def test_potentials_that_no_stage_would_ask_are_refused(cli_refuses: Any, tmp_path: Path) -> None:
+    source = write_table(tmp_path / "in.parquet", [ROCK_SALT])
+    said = cli_refuses(
+        "evaluate", source, "--protocol", "csp-mp20", "--potential", "m3gnet,chgnet",
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert "csp-mp20 has no part judges" in " ".join(said.split())
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_command_takes_a_list_of_potentials(cli_refuses: Any, tmp_path: Path) -> None:
     source = write_table(tmp_path / "in.parquet", [ROCK_SALT])
     said = cli_refuses(
