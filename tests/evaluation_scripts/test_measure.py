@@ -12,7 +12,7 @@ import pytest
 
 from crystext.structures.crystal import Crystal
 from crystext.text import decode, encode
-from evaluation.measure import infilling_symmetry
+from evaluation.measure import close_contacts, infilling_symmetry
 from tests.example_crystals import EXAMPLE_CRYSTALS, NACL, SRTIO3
 
 CENTRE = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
@@ -169,3 +169,19 @@ def test_a_report_that_is_no_table_is_told(measure, tmp_path):
 def test_too_few_steps_to_tell_a_rate_are_refused(root, tmp_path):
     options = ("--store", tmp_path, "--steps", 39, "--out", tmp_path / "out.json")
     assert "expected 40 or more" in refused(root, "speed.training_speed", *options)
+
+
+def test_close_contacts_are_counted_by_free_coordinates():
+    salt, tight = (
+        encode(crystal(length, 60.0, [11, 17]), format="wyckoff") for length in (3.99, 2)
+    )
+    report = close_contacts.shares([salt, tight, "152\nO 6c 0.413 0.267 0.119\n9.00 9.00", ""])
+    assert report["a contact below 0.75"]["count"] == 1
+    assert report["by free coordinates"]["0"]["share"] == pytest.approx(1 / 3, abs=1e-4)
+    assert report["by free coordinates"]["3"]["count"] == 0
+
+
+def test_free_coordinates_are_the_numbers_of_the_orbits():
+    quartz = "152\nSi 3a 0.470\nO 6c 0.413 0.267 0.119\n4.91 5.40"
+    assert close_contacts.free_coordinates(quartz) == 4
+    assert close_contacts.free_coordinates(encode(SRTIO3, format="wyckoff")) == 0
