@@ -25,38 +25,17 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from crystext.errors import CrystextError, InputError, did_you_mean
 from evaluation import leaderboard
-from evaluation.documents import (
-    conditions,
-    data,
-    discover,
-    instruct,
-    predictor,
-    quality,
-    speed,
-    structure_prediction,
-    study,
-    training,
-)
 from evaluation.documents.sources import FIGURES
 from evaluation.result_file import ROOT
 
 # Importing a module registers its figures.
-MODULES = (
-    conditions,
-    data,
-    discover,
-    instruct,
-    predictor,
-    quality,
-    speed,
-    structure_prediction,
-    study,
-    training,
-)
+for _path in sorted((ROOT / "evaluation" / "documents").glob("*.py")):
+    import_module(f"evaluation.documents.{_path.stem}")
 
 WIDTH = 120
 """Of a line of a document."""

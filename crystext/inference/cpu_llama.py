@@ -16,10 +16,14 @@ import torch
 from torch.nn.functional import linear, rms_norm, silu
 
 from crystext.models.plain_llama import PlainLlama, plain_llama_of
+from crystext.structures.crystal import Ints
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
+
+_MAX_HEAD_PARTS = 64
+"""Number of parts of the head that are kept, each for the tokens of one kind."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +60,30 @@ class CpuLlama:
         self.embedding = weights["model.embed_tokens.weight"]
         self.norm = weights["model.norm.weight"]
         self.head = self.embedding if plain.is_tied else weights["lm_head.weight"]
+        self._head_parts: dict[int, tuple[Ints, torch.Tensor]] = {}
+        """Rows of the head for some tokens, by the identity of the array of their ids."""
         self.layers = [_layer_of(weights, f"model.layers.{i}.") for i in range(plain.layers)]
         sin = plain.sin.clone()
         sin[..., : self.head_size // 2] *= -1
         self.cos, self.sin = plain.cos.to(dtype), sin.to(dtype)
         """Shape (positions, head size); the first half of `sin` is negated."""
 
-    def logits(self, hidden_B_D: torch.Tensor, tokens: torch.Tensor | None = None) -> torch.Tensor:
-        """Return the logits of some token ids, or of all: shape (B, len(tokens))."""
-        return linear(hidden_B_D, self.head if tokens is None else self.head[tokens])
+    def logits(self, hidden_B_D: torch.Tensor, ids: Ints | None = None) -> torch.Tensor:
+        """Return the logits of some token ids, or of all: shape (B, len(ids)).
+
+        Args:
+            hidden_B_D: the last layer's hidden states.
+            ids: token ids, in an array that stays as it is: its rows of the head are kept.
+        """
+        return linear(hidden_B_D, self.head if ids is None else self._head_part(ids))
+
+    def _head_part(self, ids: Ints) -> torch.Tensor:
+        found = self._head_parts.get(id(ids))
+        if found is None:
+            if len(self._head_parts) >= _MAX_HEAD_PARTS:
+                self._head_parts.clear()
+            found = self._head_parts[id(ids)] = ids, self.head[torch.from_numpy(ids)]
+        return found[1]
 
     def forward(
         self, tokens: torch.Tensor, positions: torch.Tensor, attend: Attention

@@ -17,14 +17,10 @@ import torch
 from crystext.inference.cpu_llama import CpuLlama
 from crystext.inference.text_batch import TextBatch, Vocabulary, WaitingText
 from crystext.inference.types import Attempt, Request, SamplingSettings
-from crystext.structures.crystal import Ints
 
 if TYPE_CHECKING:
     from crystext.inference.sampling_model import SamplingModel
     from crystext.models.load import LoadedModel
-
-_MAX_HEADS = 64
-"""Number of parts of the head that are kept, each for the tokens of one kind."""
 
 
 class BatchSampler:
@@ -41,17 +37,6 @@ class BatchSampler:
         self.settings, self.tokenizer, self.vocabulary = settings, model.tokenizer, vocabulary
         self.pieces = {i: piece for piece, i in model.tokenizer.get_vocab().items()}
         self.llama = CpuLlama(model.network, torch.bfloat16)
-        self._heads: dict[int, tuple[Ints, CpuLlama, torch.Tensor]] = {}
-        """The head of some tokens, by the identity of the array of their ids."""
-
-    def head(self, ids: Ints) -> torch.Tensor:
-        """Return the rows of the head for these token ids; the array must not change later."""
-        found = self._heads.get(id(ids))
-        if found is None or found[1] is not self.llama:
-            if len(self._heads) >= _MAX_HEADS:
-                self._heads.clear()
-            found = self._heads[id(ids)] = ids, self.llama, self.llama.head[torch.from_numpy(ids)]
-        return found[2]
 
     def draw(self, request: Request, indices: Sequence[int], *, redraw: int = 0) -> list[Attempt]:
         """Sample one text for each index.

@@ -87,9 +87,11 @@ class TextGenerator:
 
     @cached_property
     def _without_transformers(self) -> SamplingModel | None:
-        """The model as read without transformers; None if it is in memory, or not plain."""
+        """The model as read without transformers; None where another sampler needs all of it."""
         from crystext.inference.sampling_model import read_sampling_model
 
+        if self._in_place or not self.settings.constrained:
+            return None
         if isinstance(self._source, ModelFolder):
             return read_sampling_model(self._source)
         return None
@@ -170,8 +172,6 @@ class TextGenerator:
         """
         from crystext.inference.crystal_vocabulary_sampler import BatchSampler
 
-        if self._in_place or not self.settings.constrained:
-            return None
         if (model := self._without_transformers) is None:
             return None
         for name in OWN_VOCABULARIES:

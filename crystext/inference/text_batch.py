@@ -125,9 +125,6 @@ class TokenSampler(Protocol):
     """The text of each token id."""
     llama: CpuLlama
 
-    def head(self, ids: Ints) -> torch.Tensor:
-        """Return the rows of the head for these token ids; the array must not change later."""
-
 
 class WaitingText(NamedTuple):
     """A text that is to be sampled."""
@@ -290,13 +287,13 @@ class TextBatch:
             row_step: pad the number of texts to a multiple of this: kernels are compiled, and
                 kept, for every new shape.
         """
-        head, behind = self._sampler.head(ids), []
+        behind = []
         for state in self._states:
             hidden = state.hidden_B_D if rows is None else state.hidden_B_D[torch.from_numpy(rows)]
             count = len(hidden)
             if fill := -count % row_step:
                 hidden = torch.nn.functional.pad(hidden, (0, 0, 0, fill))
-            behind.append(torch.nn.functional.linear(hidden, head)[:count])
+            behind.append(self._sampler.llama.logits(hidden, ids)[:count])
         return mix_logits(behind, self._prompts)
 
     def draw(

@@ -31,7 +31,6 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -67,7 +66,7 @@ def measure(given: argparse.Namespace) -> Report:
     """Return what is chosen on validation, and the rates on test."""
     given.work.mkdir(parents=True, exist_ok=True)
     tried, tested = _draw(given, "mp20_val"), _draw(given, "mp20_test")
-    weights, _ = choose_ranking(tried)
+    weights = choose_ranking(tried)
     known = _energies(given, tried, weights, "validation")
     by_energy = choose_energy(tried, weights, known)
     if given.ground_states is not None:
@@ -132,16 +131,15 @@ def _energies(
     )
 
 
-def choose_ranking(drawn: Sequence[Drawn]) -> tuple[Weights, float]:
-    """Return the ranking without energies with the most matches at 1 and 20, and their number."""
+def choose_ranking(drawn: Sequence[Drawn]) -> Weights:
+    """Return the ranking without energies with the most matches at 1 and 20."""
     tried = [Weights(a, tau) for a, tau in itertools.product(LIKELIHOOD_WEIGHTS, PREDICTED_TAUS)]
 
     def matches(weights: Weights) -> int:
         first = _best(drawn, weights, {}, 1)
         return sum(x is not None for x in [*first, *_best(drawn, weights, {}, MAX_PROPOSALS)])
 
-    best = max(tried, key=matches)
-    return best, matches(best)
+    return max(tried, key=matches)
 
 
 def choose_energy(
@@ -180,7 +178,7 @@ def _best(
 def _rates(
     drawn: Sequence[Drawn],
     weights: Weights,
-    by_energy: Weights | None,
+    by_energy: Weights,
     energies: Mapping[str, float],
 ) -> Report:
     """Return match rates and RMSE, of all pairs and of pairs of valid crystals alone."""
@@ -189,16 +187,12 @@ def _rates(
         "valid_targets": share(sum(x.valid for x in drawn), len(drawn)),
     }
     for name, both_valid in (("valid or not", False), ("both valid", True)):
-        rates: dict[str, Any] = {
-            **_rates_of_texts(drawn, range(drawn[0].draws), both_valid=both_valid)
-        }
+        rates = _rates_of_texts(drawn, range(drawn[0].draws), both_valid=both_valid)
         for key, ranking, k in (
             ("at_1", weights, 1),
             ("by_energy", by_energy, 1),
             ("at_20", weights, MAX_PROPOSALS),
         ):
-            if ranking is None:
-                continue
             found = _best(drawn, ranking, energies, k, both_valid=both_valid)
             fits = [x for x in found if x is not None]
             rates[key] = share(len(fits), len(found))

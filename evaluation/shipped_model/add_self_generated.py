@@ -5,7 +5,7 @@
 
 What is drawn passes three sieves. The first costs nothing: structure and composition are valid, no
 crystal of `--not-in` and no earlier draw matches. The second is one calculation: as it was drawn,
-the crystal lies less than `--first` eV/atom above the hull. The third is `--steps` steps of
+the crystal lies `--first` eV/atom above the hull or less. The third is `--steps` steps of
 relaxation, by which it has to come to `--most` or less. If more potentials are given, each places
 the relaxed crystal as low: a committee, which the errors of one do not pass. What is left is
 standardised as `crystext data prepare` does it, and added to the training split with no label but
@@ -57,7 +57,6 @@ from crystext.structures.standardize import standardize
 from crystext.structures.wyckoff.orbits import WyckoffCrystal, to_wyckoff_or_none
 from evaluation.result_file import progress
 from evaluation.shipped_model.select_low_energy import (
-    above_hull,
     hull_of_labels,
     low_by_all,
     write_like,
@@ -211,11 +210,10 @@ def main(arguments: Sequence[str]) -> int:
         new = new_ones(crystals, given.not_in, given.workers)
         hull = hull_of_labels(read_store(given.not_in, "train"), given.hull)
         first, *others = given.potential.split(",")
-        found = above_hull({i: crystals[i] for i in new}, hull, first, given.workers)
-        low = [i for i, x in sorted(found.items()) if x is not None and LEAST < x < given.first]
-        said(f"{len(low):,} of them lie low as they were drawn")
+        drawn = {i: crystals[i] for i in new}
+        low = low_by_all(drawn, hull, [first], least=LEAST, most=given.first, workers=given.workers)
         kept = relaxed_below(
-            {i: crystals[i] for i in low},
+            {i: drawn[i] for i in low},
             hull,
             given.most,
             limits=RelaxationLimits(steps=given.steps),
@@ -225,10 +223,10 @@ def main(arguments: Sequence[str]) -> int:
         )
         said(f"{len(kept):,} of them lie low when relaxed")
         among = dict(enumerate(kept))
-        both = low_by_all(among, hull, others, least=LEAST, most=given.most, workers=given.workers)
+        left = low_by_all(among, hull, others, least=LEAST, most=given.most, workers=given.workers)
         data = read_store(given.store, "train")
         records = [data[i] for i in range(len(data))]
-        added = [record_of(among[i], f"own-{i}") for i in sorted(both)]
+        added = [record_of(among[i], f"own-{i}") for i in left]
         added = [record for record in added if record.wyckoff is not None]
         added = new_prototypes_first(added, records)
         added = balanced(added, records, given.share, given.of_prototype)

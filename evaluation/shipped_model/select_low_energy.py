@@ -85,7 +85,14 @@ def above_hull(
 
 
 def hull_of_labels(data: Dataset, folder: Path) -> Hull:
-    """Return the hull of the crystals that have energies."""
+    """Return the hull of the crystals that have energies.
+
+    Raises:
+        InputError: none has one.
+    """
+    for name in ("formation_energy", "e_above_hull"):
+        if name not in data.labels:
+            raise InputError(f"the store has no label {name}; the hull is made of its energies")
     formation, above = data.labels["formation_energy"], data.labels["e_above_hull"]
     phases = []
     for i in np.flatnonzero(np.isfinite(formation) & np.isfinite(above)).tolist():

@@ -48,6 +48,7 @@ def cost(model: LoadedModel, text: str, asked: Conditions, n: int, seed: int) ->
         temperature=temperatures.text,
         element_temperature=temperatures.element,
         coordinate_temperature=temperatures.coordinate,
+        cell_temperature=temperatures.cell,
     )
     own = None if fmt == model.format else fmt
     sampler = TextGenerator(model, settings).sampler(own)

@@ -9,8 +9,8 @@ Of n crystals in the Wyckoff text, drawn by the present code:
   the finished crystals it would not have redrawn;
 - how far the sampler's network, in bfloat16 with its cache, is from that of transformers in
   float32: the mean Kullback-Leibler divergence a token, over the whole vocabulary;
-- how far the shares of `crystext evaluate`, without relaxing, are from those of the crystals that
-  another version draws: of the shares with an interval, which lie outside that of the other.
+- how far the metrics of `crystext evaluate`, without relaxing, are from those of the crystals that
+  another version draws: of the metrics with an interval, which lie outside that of the other.
 
 The exit status is 1 if a text is not allowed or the divergence is above `MAX_DIVERGENCE`.
 """
@@ -18,17 +18,16 @@ The exit status is 1 if a text is not allowed or the divergence is above `MAX_DI
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from crystext.conditions import Conditions
+from crystext.evaluate.report import MetricValue, read_report
 from crystext.generation.requests import make_request
 from crystext.generation.run import read_attempts
 from crystext.grammar.any_tokenizer import TextReader
@@ -47,7 +46,7 @@ MAX_DIVERGENCE = 2e-4
 """Nats a token. Mean divergence of a bfloat16 network from the same one in float32, at most."""
 
 COMMAND = (sys.executable, "-m", "crystext")
-STAGES = ("validity", "novelty", "coverage", "metrics")
+STAGES = ("validity", "geometry", "novelty", "coverage", "distributions")
 
 
 def allowed_texts(texts: Sequence[str], request: Request) -> Report:
@@ -103,8 +102,8 @@ def divergence(model: LoadedModel, prompt: str, texts: Sequence[str]) -> Report:
     }
 
 
-def evaluated(run: Path, report: Path) -> dict[str, Any]:
-    """Evaluate a run without relaxing; return the figures with an interval, by their names."""
+def evaluated(run: Path, report: Path) -> dict[str, MetricValue]:
+    """Evaluate a run without relaxing; return the metrics with an interval, by their names."""
     stages = ",".join(STAGES)
     subprocess.run(
         [*COMMAND, "evaluate", str(run), "--only", stages, "--out", str(report)],
@@ -112,23 +111,25 @@ def evaluated(run: Path, report: Path) -> dict[str, Any]:
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    figures = json.loads((report / "report.json").read_text(encoding="utf-8"))["figures"]
-    return {f"{x['stage']}: {x['name']}": x for x in figures if x.get("low") is not None}
+    metrics = read_report(report / "report.json").metrics
+    return {f"{x.stage}: {x.name}": x for x in metrics if x.low is not None}
 
 
-def compared(before: dict[str, Any], after: dict[str, Any]) -> Report:
-    """Return each figure of both versions, and the names of those outside the interval."""
-    figures, outside = {}, []
+def compared(before: dict[str, MetricValue], after: dict[str, MetricValue]) -> Report:
+    """Return each metric of both versions, and the names of those outside the interval."""
+    metrics, outside = {}, []
     for name, known in before.items():
-        value = after[name]["value"]
-        figures[name] = {
-            "baseline": rounded(known["value"]),
-            "interval_of_baseline": [rounded(known["low"]), rounded(known["high"])],
+        assert known.low is not None, "metrics without an interval are not compared"
+        assert known.high is not None, "an interval has two ends"
+        value = after[name].value if name in after else None
+        metrics[name] = {
+            "baseline": rounded(known.value),
+            "interval_of_baseline": [rounded(known.low), rounded(known.high)],
             "present": rounded(value),
         }
-        if not known["low"] <= value <= known["high"]:
+        if value is None or not known.low <= value <= known.high:
             outside.append(name)
-    return {"figures": figures, "outside_the_interval": outside}
+    return {"metrics": metrics, "outside_the_interval": outside}
 
 
 def measure(given: argparse.Namespace) -> Report:
@@ -139,18 +140,18 @@ def measure(given: argparse.Namespace) -> Report:
         scratch = Path(folder)
         versions = {"baseline": unpacked(given.baseline, scratch), "present": ROOT}
         options = ["--n", str(given.n), "--seed", str(given.seed), "--text-format", "wyckoff"]
-        figures = {}
+        metrics = {}
         for name, root in versions.items():
             own = [own_name(root, option) for option in options]
             run_command(root, [*own, "--out", str(scratch / name)], scratch)
-            figures[name] = evaluated(scratch / name, scratch / f"{name}-report")
+            metrics[name] = evaluated(scratch / name, scratch / f"{name}-report")
         texts = [attempt["text"] for attempt in read_attempts(scratch / "present")]
     return {
         "baseline_commit": git_commit(given.baseline) if given.baseline.is_dir() else None,
         "n": given.n,
         **allowed_texts(texts, request),
         "divergence_from_float32": divergence(model, request.prompt, texts[: given.texts]),
-        "evaluation": compared(figures["baseline"], figures["present"]),
+        "evaluation": compared(metrics["baseline"], metrics["present"]),
     }
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
@@ -111,8 +112,11 @@ def test_logits_can_be_had_for_some_tokens_only() -> None:
     with torch.inference_mode():
         llama = CpuLlama(network_of(), torch.float32)
         hidden = KVBatch(llama, random_tokens(PROMPT), 2, PROMPT).hidden_B_D
-        some = torch.tensor([5, 90, 5, 0])
-        assert torch.allclose(llama.logits(hidden, some), llama.logits(hidden)[:, some], atol=1e-6)
+        whole = llama.logits(hidden)
+        # Of more arrays than parts of the head are kept.
+        arrays = [np.array([5, 90, 5, i]) for i in range(70)]
+        for ids in [*arrays, *arrays]:
+            assert torch.allclose(llama.logits(hidden, ids), whole[:, ids], atol=1e-6)
 
 
 def test_half_precision_leaves_the_positions_as_exact_as_transformers_has_them() -> None:
