@@ -127,6 +127,7 @@ class Explanation:
             "contacts": [
                 asdict(contact) | {"short": contact.is_short} for contact in self.contact_pairs
             ],
+            "known_crystals": self.relatives.compared,
             "novelty": novelty and novelty.label,
             "same_crystal": self.relatives.same_crystal,
             "same_formula": [asdict(x) for x in self.relatives.same_formula],
@@ -211,6 +212,8 @@ class Explanation:
 
     def _relative_lines(self) -> list[str]:
         relatives = self.relatives
+        if not relatives.compared:
+            return ["known: not compared, since there are no known crystals"]
         lines = []
         if relatives.same_crystal is not None:
             lines.append(f"known: it matches {relatives.same_crystal}")

@@ -50,7 +50,7 @@ def test_the_record_is_plain_json(explanation: Explanation) -> None:
     record = json.loads(json.dumps(explanation.record()))
     assert record["formula"] == "SrTiO3"
     assert [site["symbol"] for site in record["sites"]] == SRTIO3.symbols
-    assert record["novelty"] == "new_prototype"
+    assert (record["known_crystals"], record["novelty"]) == (0, None)
     assert record["judges"] == []
 
 
@@ -61,6 +61,8 @@ def test_the_text_has_a_line_for_each_site_and_each_part(explanation: Explanatio
         assert any(line.startswith(f"{site.label} ") for line in lines)
     for part in ("likelihood: ", "composition: ", "charges: ", "contacts: ", "known: "):
         assert sum(line.startswith(part) for line in lines) == 1, part
+    assert "known: not compared, since there are no known crystals" in lines
+    assert not any(line.startswith("prototype: ") for line in lines)
 
 
 def test_short_contacts_are_named_and_others_are_not() -> None:
