@@ -24,6 +24,7 @@ from crystext.conditions.element_counts import (
     measure_element_counts,
     sizes_with_counts,
 )
+from crystext.conditions.lists import format_range
 from crystext.conditions.outcome import ConditionMode, ConditionResult
 from crystext.conditions.oxidation import (
     Oxidation,
@@ -418,7 +419,7 @@ def _plain_value(name: str, value: Any) -> str | int | float | bool:
     if name == "chemical_system":
         return "-".join(sorted(value))
     if name == "n_atoms":
-        return _range_text(value)
+        return format_range(value)
     if name == "atoms_of":
         return format_element_counts(value)
     if name == "oxidation":
@@ -427,7 +428,3 @@ def _plain_value(name: str, value: Any) -> str | int | float | bool:
         return " ".join(value)
     plain: str | int | float | bool = value
     return plain
-
-
-def _range_text(ends: tuple[int, int]) -> str:
-    return str(ends[0]) if ends[0] == ends[1] else f"{ends[0]}-{ends[1]}"

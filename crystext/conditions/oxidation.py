@@ -27,6 +27,7 @@ from crystext.chemistry.formulas import (
     sort_by_electronegativity,
     suggest_elements,
 )
+from crystext.conditions.lists import split_words
 from crystext.errors import SettingError
 
 Oxidation = tuple[tuple[str, States], ...]
@@ -86,12 +87,12 @@ def _entries(value: Any, faults: list[str]) -> Iterable[tuple[str, str]]:
             for state in several:
                 yield str(symbol), str(state)
         return
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list | tuple | set | frozenset):
+    words = split_words(value)
+    if words is None:
         faults.append(f"{value!r}: {_EXPECTED}")
         return
     symbol = ""
-    for part in (part for text in texts for part in re.split(r"[,;\s]+", str(text)) if part):
+    for part in words:
         before, equals, state = part.partition("=")
         # P=3,5: the second state belongs to the element before.
         symbol, state = (before, state) if equals else (symbol, before)

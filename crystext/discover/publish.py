@@ -189,6 +189,4 @@ def _page_content(
         diagram = draw_phase_diagram(system, ranked, extended)
         if diagram is not None:
             diagrams.append(diagram)
-    return PageContent(
-        search, ranked, calibrations, summary, diagrams, by_formula, chances(search)
-    )
+    return PageContent(search, ranked, calibrations, summary, diagrams, by_formula, chances(search))
