@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence, Sized
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from crystext.chemistry.charge_balance import usual_states
+from crystext.chemistry.charge_balance import allowed_states
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.chemistry.formulas import format_formula, parse_formula, sort_by_electronegativity
 from crystext.chemistry.oxidation import can_be_neutral
@@ -336,8 +336,7 @@ class Conditions:
         system = self.chemical_system
         if not self.oxidation or self.formula or not can_count(len(system), max_atoms):
             return ()
-        given = dict(self.oxidation)
-        return tuple((symbol, given.get(symbol) or usual_states(symbol)) for symbol in system)
+        return tuple(allowed_states(system, dict(self.oxidation)).items())
 
     def _element_ranges(self, max_atoms: int) -> dict[str, tuple[int, int]] | None:
         """Return the fewest and most atoms of each element that may occur; None if any may."""
