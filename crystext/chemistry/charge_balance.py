@@ -11,7 +11,7 @@ state ever reported, so that Li2P2O passes with P(+1) and O(-2) reads as chemist
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import combinations_with_replacement
 from typing import Any
@@ -36,6 +36,11 @@ def known_states(symbol: str) -> States:
     return tuple(sorted(states - {0}))
 
 
+def allowed_states(symbols: Iterable[str], given: Mapping[str, States]) -> dict[str, States]:
+    """Return the states that each element may have: the given ones, or else its usual ones."""
+    return {symbol: given.get(symbol) or usual_states(symbol) for symbol in symbols}
+
+
 @lru_cache(maxsize=1 << 14)
 def neutral_states(
     counts: tuple[tuple[str, int], ...], given: tuple[tuple[str, States], ...]
@@ -49,8 +54,7 @@ def neutral_states(
     Returns:
         The states that the atoms of each element have, in the order of `counts`.
     """
-    allowed = dict(given)
-    states = [allowed.get(symbol) or usual_states(symbol) for symbol, _ in counts]
+    states = list(allowed_states([symbol for symbol, _ in counts], dict(given)).values())
     sums = _reachable([count for _, count in counts], states)
     if 0 not in sums[-1]:
         return None
@@ -70,8 +74,8 @@ def neutral_states(
 
 def smallest_charge(counts: Mapping[str, int], given: Mapping[str, States]) -> int | None:
     """Return the total charge nearest to 0 that a formula can have; None if a state is unknown."""
-    states = [given.get(symbol) or usual_states(symbol) for symbol in counts]
-    sums = _reachable(list(counts.values()), states)[-1]
+    states = allowed_states(counts, given)
+    sums = _reachable(list(counts.values()), list(states.values()))[-1]
     return min(sums, key=lambda x: (abs(x), -x), default=None)
 
 
@@ -89,13 +93,13 @@ def can_balance(
     """
     fewest, most = n_atoms
     # Bit i of a number stands for the total charge i - zero.
-    zero = most * max((abs(x) for s in ranges for x in given.get(s) or usual_states(s)), default=0)
+    states = allowed_states(ranges, given)
+    zero = most * max((abs(x) for values in states.values() for x in values), default=0)
     reached = {0: 1 << zero}
     for symbol, (low, high) in ranges.items():
-        states = given.get(symbol) or usual_states(symbol)
         following: dict[int, int] = {}
         for count in range(low, min(high, most) + 1):
-            charges = _element_charges(count, states)
+            charges = _element_charges(count, states[symbol])
             for atoms, totals in reached.items():
                 if atoms + count <= most:
                     shifted = following.get(atoms + count, 0)

@@ -27,6 +27,7 @@ from crystext.cli.options.conditions import (
     SpaceGroup,
     Unit,
 )
+from crystext.cli.options.known import Hull, KnownCrystals, Shipped
 from crystext.cli.options.workers import Cluster
 
 if TYPE_CHECKING:
@@ -99,26 +100,9 @@ def discover(
             "as available.",
         ),
     ] = "auto",
-    hull: Annotated[
-        str, typer.Option(help="Hull of known phases, as in `crystext hull`.")
-    ] = "mp2020",
-    known_crystals: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="Crystals that are not new, besides those that ship: any source of crystals. "
-            "Repeat the option for several.",
-            show_default="none",
-        ),
-    ] = None,
-    shipped: Annotated[
-        bool,
-        typer.Option(
-            "--shipped/--no-shipped",
-            help="Whether the crystals that ship (training set, MP-20 validation and test) count "
-            "as known.",
-        ),
-    ] = True,
+    hull: Hull = "mp2020",
+    known_crystals: KnownCrystals = None,
+    shipped: Shipped = True,
     out: Annotated[Path, typer.Option(help="Folder of the search; one in it is continued.")] = Path(
         "discovery"
     ),
@@ -161,6 +145,7 @@ def discover(
     from crystext.conditions import Conditions
     from crystext.discover.open import open_search
     from crystext.discover.settings import SearchSettings
+    from crystext.energies.potentials import split_sources
     from crystext.models.layout import open_model
 
     settings = SearchSettings(
@@ -184,7 +169,7 @@ def discover(
         ),
         subsystems=subsystems,
         below=below,
-        potentials=tuple(name.strip() for name in potential.split(",") if name.strip()),
+        potentials=tuple(split_sources(potential)),
         hull=hull,
         known_crystals=tuple(known_crystals or ()),
         shipped_known=shipped,

@@ -9,6 +9,7 @@ import typer
 
 from crystext.cli.command import Command
 from crystext.cli.options import sampling
+from crystext.cli.options.known import Hull, KnownCrystals, Shipped
 from crystext.cli.options.lenient import Lenient
 
 if TYPE_CHECKING:
@@ -34,26 +35,9 @@ def explain(
             show_default="none",
         ),
     ] = None,
-    hull: Annotated[
-        str, typer.Option(help="Hull of known phases, as in `crystext hull`.")
-    ] = "mp2020",
-    known_crystals: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="Known crystals, besides those that ship: any source of crystals. Repeat the "
-            "option for several.",
-            show_default="none",
-        ),
-    ] = None,
-    shipped: Annotated[
-        bool,
-        typer.Option(
-            "--shipped/--no-shipped",
-            help="Whether the crystals that ship (training set, MP-20 validation and test) count "
-            "as known.",
-        ),
-    ] = True,
+    hull: Hull = "mp2020",
+    known_crystals: KnownCrystals = None,
+    shipped: Shipped = True,
     model: sampling.Model = "shipped",
     translations: Annotated[
         int,
@@ -74,6 +58,7 @@ def explain(
     """
     import json as json_module
 
+    from crystext.energies.potentials import split_sources
     from crystext.io.read.partial_structures import read_partial_structure
     from crystext.lm import CrystalLM
 
@@ -82,7 +67,7 @@ def explain(
         _complete_crystal(source, sites),
         labels=sites.labels,
         translations=translations,
-        potentials=[name.strip() for name in (potential or "").split(",") if name.strip()],
+        potentials=[] if potential is None else split_sources(potential),
         hull=hull,
         known_crystals=known_crystals or [],
         shipped_known=shipped,

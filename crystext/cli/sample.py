@@ -144,7 +144,7 @@ def sample(
         typer.Option(
             help="Number of texts sampled together; the first batch is split at 10, 100, 250 and "
             "500.",
-            show_default="1000; 250 with a large model, 50 with --until",
+            show_default="1000; 250 with a large model, 50 with --until, --oxidation or --unit",
         ),
     ] = None,
     workers: Annotated[

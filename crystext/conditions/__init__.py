@@ -1,7 +1,8 @@
 """Conditions on a crystal: enforced by the grammar, steered by the prompt, checked.
 
 `parse` reads the values of conditions, `conditions` holds them and checks a crystal against them,
-`outcome` records the result of each check, and `table` reads many requests from a file.
+as `measure` finds it; `outcome` records the result of each check, and `table` reads many requests
+from a file.
 """
 
 from crystext.conditions.conditions import CONDITION_NAMES, Conditions

@@ -1,29 +1,26 @@
 """The conditions on a crystal: whether they are consistent, and whether a crystal satisfies them.
 
 Names mean what they mean in the Materials Project's API. This module knows which conditions have a
-line in a prompt, which the grammar can enforce, and how each is measured in a finished crystal. It
-does not sample.
+line in a prompt, and which the grammar can enforce; `measure` says how each is measured in a
+finished crystal. It does not sample.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Collection, Sequence, Sized
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from crystext.chemistry.charge_balance import usual_states
-from crystext.chemistry.elements import ATOMIC_NUMBERS
+from crystext.chemistry.charge_balance import allowed_states
 from crystext.chemistry.formulas import format_formula, parse_formula, sort_by_electronegativity
-from crystext.chemistry.oxidation import can_be_neutral
 from crystext.conditions.consistency import check_elements, check_least_atoms, check_neutral
 from crystext.conditions.element_counts import (
     ElementCounts,
     format_element_counts,
-    measure_element_counts,
     sizes_with_counts,
 )
+from crystext.conditions.lists import format_range
+from crystext.conditions.measure import measure_conditions
 from crystext.conditions.outcome import ConditionMode, ConditionResult
 from crystext.conditions.oxidation import (
     Oxidation,
@@ -31,19 +28,14 @@ from crystext.conditions.oxidation import (
     check_formula,
     check_oxidation,
     format_oxidation,
-    measure_oxidation,
 )
 from crystext.conditions.parse import parse_condition, to_plain_value
 from crystext.conditions.sampling_constraints import MAX_ATOMS, Constraints, max_atoms_hint
-from crystext.conditions.units import measure_units, required_elements
+from crystext.conditions.units import required_elements
 from crystext.errors import SettingError, did_you_mean
 from crystext.structures.crystal import Crystal
-from crystext.structures.properties import crystal_system, density, reduced_formula
+from crystext.structures.properties import crystal_system
 from crystext.structures.property_schema import PROPERTIES
-from crystext.structures.space_groups import find_space_group
-
-DENSITY_RELATIVE_TOLERANCE = 0.05
-"""Largest relative deviation from the requested density that still satisfies the condition."""
 
 
 @dataclass(frozen=True)
@@ -311,7 +303,7 @@ class Conditions:
                 space group, but spglib may find a higher one in the crystal.
         """
         steered = self._in_prompt()
-        found = {} if crystal is None else self._measure(crystal)
+        found = {} if crystal is None else measure_conditions(self, crystal)
         records = []
         for name, requested in self.requested().items():
             how: ConditionMode = "steered" if name in steered else "checked"
@@ -335,8 +327,7 @@ class Conditions:
         system = self.chemical_system
         if not self.oxidation or self.formula or not can_count(len(system), max_atoms):
             return ()
-        given = dict(self.oxidation)
-        return tuple((symbol, given.get(symbol) or usual_states(symbol)) for symbol in system)
+        return tuple(allowed_states(system, dict(self.oxidation)).items())
 
     def _element_ranges(self, max_atoms: int) -> dict[str, tuple[int, int]] | None:
         """Return the fewest and most atoms of each element that may occur; None if any may."""
@@ -351,51 +342,6 @@ class Conditions:
             for low, high in [counts.get(symbol, (0, max_atoms))]
             if symbol not in self.exclude
         }
-
-    def _measure(self, crystal: Crystal) -> dict[str, tuple[str | int | float | bool, bool]]:
-        """Return the measured value of each condition, and whether it satisfies the condition."""
-        formula = reduced_formula(crystal.numbers)
-        symbols = set(crystal.symbols)
-        shown = " ".join(sort_by_electronegativity(symbols))
-        found: dict[str, tuple[Any, bool]] = {
-            "composition": (formula, formula == self.composition),
-            "chemical_system": (
-                "-".join(sorted(symbols)),
-                symbols == set(self.chemical_system),
-            ),
-            "elements": (shown, symbols >= set(self.elements)),
-            "only": (shown, symbols <= set(self.only)),
-            "exclude": (shown, not symbols & set(self.exclude)),
-        }
-        if self.n_atoms is not None:
-            fewest, most = self.n_atoms
-            found["n_atoms"] = (len(crystal), fewest <= len(crystal) <= most)
-        if self.space_group is not None or self.crystal_system is not None:
-            number = find_space_group(crystal)
-            system = None if number is None else crystal_system(number)
-            found["space_group"] = (number, number == self.space_group)
-            found["crystal_system"] = (system, system == self.crystal_system)
-        if self.density is not None:
-            value = density(crystal)
-            near = math.isclose(value, self.density, rel_tol=0, abs_tol=self._density_tolerance)
-            found["density"] = (round(value, 2), near)
-        if self.neutral:
-            counts = parse_formula(formula)
-            numbers = tuple(ATOMIC_NUMBERS[symbol] for symbol in counts)
-            balanced = can_be_neutral(numbers, tuple(counts.values()))
-            found["neutral"] = (balanced, balanced)
-        actual = Counter(crystal.symbols)
-        if self.atoms_of:
-            found["atoms_of"] = measure_element_counts(self.atoms_of, actual)
-        if self.oxidation:
-            found["oxidation"] = measure_oxidation(self.oxidation, actual)
-        if self.unit:
-            found["unit"] = measure_units(self.unit, crystal)
-        return found
-
-    @property
-    def _density_tolerance(self) -> float:
-        return DENSITY_RELATIVE_TOLERANCE * (self.density or 0.0)
 
 
 CONDITION_NAMES = tuple(field.name for field in fields(Conditions))
@@ -418,7 +364,7 @@ def _plain_value(name: str, value: Any) -> str | int | float | bool:
     if name == "chemical_system":
         return "-".join(sorted(value))
     if name == "n_atoms":
-        return _range_text(value)
+        return format_range(value)
     if name == "atoms_of":
         return format_element_counts(value)
     if name == "oxidation":
@@ -427,7 +373,3 @@ def _plain_value(name: str, value: Any) -> str | int | float | bool:
         return " ".join(value)
     plain: str | int | float | bool = value
     return plain
-
-
-def _range_text(ends: tuple[int, int]) -> str:
-    return str(ends[0]) if ends[0] == ends[1] else f"{ends[0]}-{ends[1]}"

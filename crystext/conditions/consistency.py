@@ -60,7 +60,7 @@ def check_least_atoms(
     if sum(needed.values()) > n_atoms[1]:
         listed = ", ".join(f"{n} {symbol}" for symbol, n in needed.items() if n)
         raise SettingError(
-            f"{sum(needed.values())} atoms or more are requested ({listed}), and n_atoms has "
+            f"{sum(needed.values())} atoms or more are requested ({listed}), in a cell of "
             f"{n_atoms[1]} at most; ask for more atoms, or for less of the elements"
         )
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.chemistry.formulas import format_formula, sort_by_electronegativity, suggest_elements
+from crystext.conditions.lists import format_range, parse_range, split_words
 from crystext.errors import SettingError
-from crystext.runtime.validate_numbers import whole_number
 
 ElementCounts = tuple[tuple[str, int, int], ...]
 """Elements, by electronegativity, with the fewest and the most atoms of each in the cell."""
@@ -30,12 +29,12 @@ def parse_element_counts(value: Any) -> ElementCounts:
     """
     faults: list[str] = []
     counts: dict[str, tuple[int, int]] = {}
-    for symbol, ends in _entries(value, faults):
-        try:
-            fewest, most = _parse_ends(ends)
-        except (SettingError, ValueError):
-            faults.append(f"{symbol}={'-'.join(map(str, ends))}: {_EXPECTED}")
+    for symbol, given in _entries(value, faults):
+        ends = parse_range(given)
+        if ends is None:
+            faults.append(f"{symbol}={given}: {_EXPECTED}")
             continue
+        fewest, most = ends
         if symbol not in ATOMIC_NUMBERS:
             faults.append(f"no element {symbol!r}; {_EXPECTED}.{suggest_elements(symbol)}")
         elif symbol in counts:
@@ -45,49 +44,33 @@ def parse_element_counts(value: Any) -> ElementCounts:
         elif fewest > most:
             faults.append(f"{symbol}={fewest}-{most} ends below its start; try {most}-{fewest}")
         else:
-            counts[symbol] = (fewest, most)
+            counts[symbol] = ends
     if faults:
-        raise SettingError("atoms_of: " + "; ".join(faults))
+        raise SettingError("atoms of elements: " + "; ".join(faults))
     return tuple((symbol, *counts[symbol]) for symbol in sort_by_electronegativity(counts))
 
 
-def _entries(value: Any, faults: list[str]) -> Iterable[tuple[str, list[Any]]]:
-    """Yield elements and the ends of their ranges."""
+def _entries(value: Any, faults: list[str]) -> Iterable[tuple[str, Any]]:
+    """Yield elements and their ranges, as they are given."""
     if isinstance(value, Mapping):
         for symbol, ends in value.items():
-            yield str(symbol), _split(ends)
+            yield str(symbol), ends
         return
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list | tuple | set | frozenset):
+    words = split_words(value)
+    if words is None:
         faults.append(f"{value!r}: {_EXPECTED}")
         return
-    for part in (part for text in texts for part in re.split(r"[,;\s]+", str(text)) if part):
+    for part in words:
         symbol, equals, ends = part.partition("=")
         if equals and ends:
-            yield symbol, _split(ends)
+            yield symbol, ends
         else:
             faults.append(f"{part!r}: {_EXPECTED}")
 
 
-def _split(ends: Any) -> list[Any]:
-    if isinstance(ends, str):
-        return re.split(r"\s*[-–]\s*", ends)
-    return list(ends) if isinstance(ends, tuple | list) else [ends]
-
-
-def _parse_ends(ends: list[Any]) -> tuple[int, int]:
-    numbers = [whole_number("it", float(end) if isinstance(end, str) else end) for end in ends]
-    if len(numbers) not in (1, 2) or min(numbers) < 0:
-        raise SettingError(_EXPECTED)
-    return numbers[0], numbers[-1]
-
-
 def format_element_counts(counts: ElementCounts) -> str:
     """Return numbers of atoms as `parse_element_counts` reads them."""
-    return " ".join(
-        f"{symbol}={fewest}" if fewest == most else f"{symbol}={fewest}-{most}"
-        for symbol, fewest, most in counts
-    )
+    return " ".join(f"{symbol}={format_range((low, high))}" for symbol, low, high in counts)
 
 
 def measure_element_counts(counts: ElementCounts, actual: Mapping[str, int]) -> tuple[str, bool]:
@@ -101,6 +84,11 @@ def sizes_with_counts(
 ) -> tuple[int, int]:
     """Return the fewest and most atoms of cells of a formula that have these numbers of atoms.
 
+    Args:
+        counts: elements that the formula lacks need no atoms.
+        formula: atoms of each element in a formula unit.
+        n_atoms: fewest and most atoms.
+
     Raises:
         SettingError: no number of formula units has them.
     """
@@ -109,13 +97,8 @@ def sizes_with_counts(
     # Each range allows consecutive numbers of units, so that all together do.
     low, high = -(-fewest // unit), most // unit
     for symbol, least, largest in counts:
-        number = formula.get(symbol, 0)
-        if number == 0:
-            if least > 0:
-                raise SettingError(
-                    f"atoms_of asks for {symbol}, which {format_formula(formula)} does not have; "
-                    "leave it out"
-                )
+        number = formula.get(symbol)
+        if number is None:
             continue
         low, high = max(low, -(-least // number)), min(high, largest // number)
     if low > high:

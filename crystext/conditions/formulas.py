@@ -13,7 +13,11 @@ from crystext.structures.properties import reduced_formula
 
 _SHOWN = 5
 
-_FROM_CRYSTALS = ("composition", "n_atoms", "chemical_system")
+_FROM_CRYSTALS = {
+    "composition": "a composition",
+    "n_atoms": "a number of atoms",
+    "chemical_system": "a chemical system",
+}
 
 
 def formula_conditions(
@@ -34,9 +38,10 @@ def formula_conditions(
             message names the first ones. Or the common conditions have a formula or a size.
     """
     given = {name: value for name, value in (common or {}).items() if value is not None}
-    if named := [name for name in _FROM_CRYSTALS if name in given]:
+    if named := [words for name, words in _FROM_CRYSTALS.items() if name in given]:
         raise SettingError(
-            f"{' and '.join(named)} is given, and the formulas are those of crystals; leave one out"
+            f"the formulas are those of crystals, and so are their sizes; leave out what is given "
+            f"besides: {', '.join(named)}"
         )
     requested: list[Conditions] = []
     faults: list[str] = []

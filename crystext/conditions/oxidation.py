@@ -12,13 +12,13 @@ from typing import Any
 
 from crystext.chemistry.charge_balance import (
     States,
+    allowed_states,
     can_balance,
     format_states,
     known_states,
     nearest_balanced_formula,
     neutral_states,
     smallest_charge,
-    usual_states,
 )
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.chemistry.formulas import (
@@ -27,6 +27,7 @@ from crystext.chemistry.formulas import (
     sort_by_electronegativity,
     suggest_elements,
 )
+from crystext.conditions.lists import split_words
 from crystext.errors import SettingError
 
 Oxidation = tuple[tuple[str, States], ...]
@@ -86,12 +87,12 @@ def _entries(value: Any, faults: list[str]) -> Iterable[tuple[str, str]]:
             for state in several:
                 yield str(symbol), str(state)
         return
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list | tuple | set | frozenset):
+    words = split_words(value)
+    if words is None:
         faults.append(f"{value!r}: {_EXPECTED}")
         return
     symbol = ""
-    for part in (part for text in texts for part in re.split(r"[,;\s]+", str(text)) if part):
+    for part in words:
         before, equals, state = part.partition("=")
         # P=3,5: the second state belongs to the element before.
         symbol, state = (before, state) if equals else (symbol, before)
@@ -127,7 +128,7 @@ def check_oxidation(
             f"{'-'.join(ranges)}; leave them out, or allow these elements"
         )
     given = dict(oxidation)
-    states = {symbol: given.get(symbol) or usual_states(symbol) for symbol in ranges}
+    states = allowed_states(ranges, given)
     counted = n_atoms[1] <= _MAX_COUNTED_ATOMS
     if counted:
         possible = can_balance(ranges, given, n_atoms)
@@ -153,7 +154,7 @@ def check_formula(oxidation: Oxidation, counts: Mapping[str, int]) -> None:
     if neutral_states(tuple(counts.items()), oxidation) is not None:
         return
     given = dict(oxidation)
-    states = {symbol: given.get(symbol) or usual_states(symbol) for symbol in counts}
+    states = allowed_states(counts, given)
     near = nearest_balanced_formula(counts, given)
     advice = "" if near is None else f"the nearest that is neutral is {format_formula(near)}; or "
     raise SettingError(

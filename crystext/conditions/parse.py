@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from crystext.chemistry.elements import ELEMENT_LISTS
 from crystext.chemistry.formulas import parse_elements
 from crystext.conditions.element_counts import parse_element_counts
+from crystext.conditions.lists import parse_range, split_words
 from crystext.conditions.oxidation import parse_oxidation
 from crystext.conditions.sampling_constraints import CRYSTAL_SYSTEMS
 from crystext.conditions.units import parse_units
 from crystext.errors import SettingError, did_you_mean
-from crystext.runtime.validate_numbers import whole_number
 from crystext.structures.properties import reduced_formula
 from crystext.structures.space_groups import parse_space_group
 
@@ -47,7 +46,7 @@ def parse_condition(name: str, value: Any) -> Any:
     if name in _PARSERS:
         return _PARSERS[name](value)
     if name == "n_atoms":
-        return _parse_range(value)
+        return _parse_n_atoms(value)
     if name == "space_group":
         return parse_space_group(value)
     if name == "crystal_system":
@@ -63,30 +62,19 @@ def parse_condition(name: str, value: Any) -> Any:
     return _parse_number(name, value)
 
 
-def _parse_range(value: Any) -> tuple[int, int]:
-    wrong = SettingError(
-        f"a number of atoms of {value!r}: expected one such as 8, or a range such as 8-20"
-    )
-    if isinstance(value, str):
-        value = re.split(r"\s*[-–,]\s*", value)
-    ends = list(value) if isinstance(value, tuple | list) else [value]
-    try:
-        numbers = [whole_number("it", _number_of(end)) for end in ends]
-    except (SettingError, ValueError):
-        raise wrong from None
-    if len(numbers) not in (1, 2) or min(numbers) < 1:
-        raise wrong
-    fewest, most = numbers[0], numbers[-1]
+def _parse_n_atoms(value: Any) -> tuple[int, int]:
+    ends = parse_range(value)
+    if ends is None or min(ends) < 1:
+        raise SettingError(
+            f"a number of atoms of {value!r}: expected one such as 8, or a range such as 8-20"
+        )
+    fewest, most = ends
     if fewest > most:
         raise SettingError(
             f"a number of atoms from {fewest} to {most}: the first is larger than the second; try "
             f"{most}-{fewest}"
         )
-    return fewest, most
-
-
-def _number_of(end: Any) -> Any:
-    return float(end) if isinstance(end, str) else end
+    return ends
 
 
 def _parse_number(name: str, value: Any) -> float:
@@ -120,12 +108,12 @@ def _parse_bool(value: Any) -> bool:
 
 def _parse_excluded(value: Any) -> tuple[str, ...]:
     """Return elements that are excluded one by one, or by the name of a list."""
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list | tuple | set | frozenset):
+    words = split_words(value)
+    if words is None:
         return parse_elements(value)
     symbols: list[str] = []
     faults: list[str] = []
-    for word in (word for text in texts for word in re.split(r"[,;\s]+", str(text)) if word):
+    for word in words:
         named = ELEMENT_LISTS.get(word.lower().replace("_", "-"))
         if named is not None:
             symbols += named

@@ -7,7 +7,6 @@ structure fingerprints; see `structures.crystal_nn`. An O may belong to two unit
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
 from crystext.chemistry.formulas import format_formula, parse_formula
+from crystext.conditions.lists import split_words
 from crystext.errors import InputError, SettingError
 from crystext.structures.crystal import Crystal
 from crystext.structures.crystal_nn import nearest_neighbours
@@ -36,12 +36,12 @@ def parse_units(value: Any) -> tuple[str, ...]:
         SettingError: one is no formula, has two central atoms, no neighbours, or too many; the
             message has all faults.
     """
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list | tuple | set | frozenset):
+    words = split_words(value)
+    if words is None:
         raise SettingError(f"unit: {value!r}: {_EXPECTED}")
     faults: list[str] = []
     units: dict[str, None] = {}
-    for text in (part for x in texts for part in re.split(r"[,;\s]+", str(x)) if part):
+    for text in words:
         try:
             counts = parse_formula(text)
         except SettingError as error:

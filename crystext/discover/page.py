@@ -43,8 +43,8 @@ class PageContent:
     summary: dict[str, Any]
     """The contents of `search.json`."""
     diagrams: Sequence[PhaseDiagram]
-    polymorphs: Sequence[FormulaPolymorphs] = ()
-    chances: Sequence[Chance] = ()
+    polymorphs: Sequence[FormulaPolymorphs]
+    chances: Sequence[Chance]
 
 
 class _Row(NamedTuple):

@@ -242,13 +242,19 @@ def chances(search: Search) -> list[Chance]:
     else that narrows the texts: the probabilities were measured so.
     """
     settings, table = search.tools.settings, _ground_states()
-    temperatures = (settings.temperature, settings.coordinate_temperature)
+    temperatures = (
+        settings.temperature,
+        settings.element_temperature,
+        settings.coordinate_temperature,
+        settings.cell_temperature,
+    )
     named = set(settings.conditions.requested()) - {"n_atoms", "only", "exclude"}
     if (
         table is None
         or named != {"composition"}
         or any(x is not None for x in temperatures)
         or settings.top_p != 1
+        or settings.guidance != 1
         or search.tools.sampler.files.source != SHIPPED
     ):
         return []

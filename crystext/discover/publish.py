@@ -19,7 +19,12 @@ from crystext.discover.checks import missed_conditions
 from crystext.discover.outputs import write_candidates
 from crystext.discover.page import PageContent, render_page
 from crystext.discover.phase_diagram import PhaseDiagram, draw_phase_diagram
-from crystext.discover.polymorphs import chances, polymorphs, write_polymorphs
+from crystext.discover.polymorphs import (
+    FormulaPolymorphs,
+    chances,
+    polymorphs,
+    write_polymorphs,
+)
 from crystext.discover.records import Outcome
 from crystext.discover.search import Search
 from crystext.discover.summary import funnel, summarize
@@ -45,11 +50,12 @@ def publish(search: Search) -> None:
     assert search.out is not None, "a search without a folder publishes nothing"
     ranked = rank_search(search)
     write_candidates(ranked, search.out)
-    write_polymorphs(polymorphs(search, ranked), search.out)
+    by_formula = polymorphs(search, ranked)
+    write_polymorphs(by_formula, search.out)
     calibrations = None if search.ending is None else _calibrations(search, search.out)
     summary = _summary(search, ranked, calibrations or [])
     write_json(search.out / SUMMARY_NAME, summary)
-    page = render_page(_page_content(search, ranked, calibrations or [], summary))
+    page = render_page(_page_content(search, ranked, calibrations or [], summary, by_formula))
     write_text(search.out / PAGE_NAME, page)
 
 
@@ -169,6 +175,7 @@ def _page_content(
     ranked: Sequence[RankedCandidate],
     calibrations: Sequence[Calibration],
     summary: dict[str, Any],
+    by_formula: Sequence[FormulaPolymorphs],
 ) -> PageContent:
     hull = search.tools.judges[0].hull
     requested = search.tools.settings.conditions.chemical_system
@@ -182,12 +189,4 @@ def _page_content(
         diagram = draw_phase_diagram(system, ranked, extended)
         if diagram is not None:
             diagrams.append(diagram)
-    return PageContent(
-        search,
-        ranked,
-        calibrations,
-        summary,
-        diagrams,
-        polymorphs(search, ranked),
-        chances(search),
-    )
+    return PageContent(search, ranked, calibrations, summary, diagrams, by_formula, chances(search))

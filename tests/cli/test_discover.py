@@ -15,6 +15,7 @@ import pytest
         (("--chemical-system", "Li-O", "--budget", "soon"), "20m"),
         (("--chemical-system", "Li-O", "--subsystems"), "3 to 6 elements"),
         (("--chemical-system", "Li-O", "--potential", "chgnt"), "Did you mean 'chgnet'"),
+        (("--chemical-system", "Li-O", "--potential", ","), "no potential is given"),
         (("--chemical-system", "Li-O", "--hull", "mp2019"), "no hull is called"),
         (("--chemical-system", "Li-O", "--known-crystals", "no.cif"), "no.cif"),
         (("--chemical-system", "Li-O", "--below", "0"), "more than 0"),

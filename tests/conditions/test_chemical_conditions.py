@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -160,7 +161,7 @@ def test_a_subsystem_keeps_the_states_of_its_elements() -> None:
         ({"composition": "Li3PO4", "atoms_of": "Li=4"}, "give multiples"),
         ({"composition": "Li3PO4", "atoms_of": "Na=1"}, "Na cannot occur in Li3PO4"),
         ({"n_atoms": 4, "atoms_of": "Li=3 O=2"}, "5 atoms or more are requested (3 Li, 2 O)"),
-        ({"n_atoms": 2, "elements": "Li O", "atoms_of": "O=2-3"}, "n_atoms has 2 at most"),
+        ({"n_atoms": 2, "elements": "Li O", "atoms_of": "O=2-3"}, "in a cell of 2 at most"),
         ({"atoms_of": "Li=30"}, "--max-atoms 30"),
         (
             {"chemical_system": "Li-O", "atoms_of": "Li=1-2 O=1-2", "n_atoms": 8},
@@ -180,6 +181,22 @@ def test_what_cannot_be_is_refused_with_what_would_do(
     with pytest.raises(SettingError) as refusal:
         Conditions.from_keywords(**wanted).constraints()
     assert expected in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"atoms_of": "Li"},
+        {"n_atoms": 4, "atoms_of": "Li=3 O=2"},
+        {"composition": "NaCl", "atoms_of": "Na=30"},
+        {"n_atoms": "20-8"},
+    ],
+    ids=str,
+)
+def test_messages_do_not_name_options_as_python_does(wanted: dict[str, Any]) -> None:
+    with pytest.raises(SettingError) as refusal:
+        Conditions.from_keywords(**wanted).constraints()
+    assert not {"atoms_of", "n_atoms"} & set(re.findall(r"\w+", str(refusal.value)))
 
 
 def test_all_faults_are_told_at_once() -> None:

@@ -28,5 +28,5 @@ def test_all_crystals_that_cannot_be_requested_are_told_at_once() -> None:
 
 
 def test_a_second_formula_is_refused() -> None:
-    with pytest.raises(SettingError, match="composition and n_atoms is given"):
+    with pytest.raises(SettingError, match="besides: a composition, a number of atoms"):
         formula_conditions([("a", NACL)], {"composition": "MgO", "n_atoms": 2}, max_atoms=20)

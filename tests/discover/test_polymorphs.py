@@ -96,7 +96,12 @@ def test_the_ground_state_is_more_probable_the_more_texts_there_are(
 
 def test_other_settings_have_no_probability(emt_hull: Path) -> None:
     conditions = {"chemical_system": None, "n_atoms": None, "composition": "CuAu"}
-    for changes in ({"temperature": 0.5}, {"conditions": {**conditions, "space_group": 123}}):
+    for changes in (
+        {"temperature": 0.5},
+        {"cell_temperature": 0.1},
+        {"guidance": 2.0},
+        {"conditions": {**conditions, "space_group": 123}},
+    ):
         search = open_emt_search(emt_hull, None, **{"conditions": conditions, **changes})
         text = SampledText(0, FIRST_ARM, "", -1.0, 1, Outcome.WAITING, formula="CuAu", n_atoms=2)
         search.history.texts[0] = text

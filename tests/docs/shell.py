@@ -28,6 +28,7 @@ FEWER = {
     # Its training set is a quarter of the default one.
     r"evaluate (na-ti-o|run)\b": r"evaluate \1 --train mp20_val",
     r"--max-attempts-per-sample \d+ --n \d+": "--max-attempts-per-sample 2 --n 2",
+    r"--unit PO4 --n \d+": "--unit PO4 --max-attempts-per-sample 2 --n 2",
     r"relax (novel.extxyz|titanates)": r"relax \1 --n 2 --steps 2",
     r"relax (examples/CsCl.cif)": r"relax \1 --steps 2",
     r"discover (.*) --n \d+ --budget \d+m": r"discover \1 --n 6 --rounds 1 --texts-per-round 4 "

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice, takewhile
 from typing import Protocol, TypedDict
-
-import numpy as np
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.chemistry.formulas import format_formula, sort_by_electronegativity
 from crystext.discover.explain.charges import Charges, find_charges
 from crystext.discover.explain.explanation import (
-    Contact,
     Explanation,
     Likelihood,
     SiteExplanation,
+    is_short,
 )
 from crystext.discover.explain.relatives import find_relatives
 from crystext.discover.known_crystals import KnownCrystals
@@ -27,9 +26,9 @@ from crystext.energies.relax import RelaxationLimits
 from crystext.errors import InputError, ModelError
 from crystext.inference.likelihood import Score
 from crystext.io.read.partial_structures import default_labels
+from crystext.structures.contacts import Contact, iter_contacts
 from crystext.structures.crystal import Crystal
 from crystext.structures.crystal_nn import nearest_neighbours
-from crystext.structures.distances import min_distances, pair_distances
 from crystext.structures.properties import density, reduced_formula
 from crystext.structures.space_groups import find_space_group
 
@@ -113,17 +112,8 @@ def explain_crystal(
 
 def closest_contacts(crystal: Crystal) -> tuple[Contact, ...]:
     """Return the short contacts of a crystal, the shortest first; the closest one if none is."""
-    distances = pair_distances(crystal.lattice, crystal.positions)
-    radii = min_distances(1.0)[crystal.numbers[:, None], crystal.numbers]
-    first, second = np.triu_indices(len(crystal))
-    ratios = (distances / radii)[first, second]
-    contacts = []
-    for i in np.argsort(ratios, kind="stable")[:_MAX_CONTACTS].tolist():
-        a, b = int(first[i]), int(second[i])
-        names = crystal.symbols[a], crystal.symbols[b]
-        contacts.append(Contact((a, b), names, float(distances[a, b]), float(ratios[i])))
-    short = [contact for contact in contacts if contact.is_short]
-    return tuple(short or contacts[:1])
+    closest = tuple(islice(iter_contacts(crystal), _MAX_CONTACTS))
+    return tuple(takewhile(is_short, closest)) or closest[:1]
 
 
 def _likelihood(score: Score) -> Likelihood:

@@ -11,6 +11,7 @@ from crystext.discover.records import JudgeRecord
 from crystext.inference.types import DEFAULT_CONSTRAINTS
 from crystext.metrics.prototypes import Novelty
 from crystext.runtime.wording import format_count, without_sign_of_zero
+from crystext.structures.contacts import Contact
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import space_group_symbols
 
@@ -22,22 +23,9 @@ SHORT_RATIO = DEFAULT_CONSTRAINTS.min_distance_ratio
 least that sampling allows."""
 
 
-@dataclass(frozen=True)
-class Contact:
-    """Two atoms that are close for their elements; images included."""
-
-    sites: tuple[int, int]
-    """From 0; twice the same for an atom and its own image."""
-    symbols: tuple[str, str]
-    distance: float
-    """Å."""
-    ratio: float
-    """Over the sum of their covalent radii."""
-
-    @property
-    def is_short(self) -> bool:
-        """Whether the atoms are closer than sampling allows."""
-        return self.ratio < SHORT_RATIO - 1e-6
+def is_short(contact: Contact) -> bool:
+    """Return whether the atoms are closer than sampling allows."""
+    return contact.ratio < SHORT_RATIO - 1e-6
 
 
 @dataclass(frozen=True)
@@ -125,8 +113,9 @@ class Explanation:
             "instability_index": self.charges.instability_index,
             "charges_problem": self.charges.problem,
             "contacts": [
-                asdict(contact) | {"short": contact.is_short} for contact in self.contact_pairs
+                asdict(contact) | {"short": is_short(contact)} for contact in self.contact_pairs
             ],
+            "known_crystals": self.relatives.compared,
             "novelty": novelty and novelty.label,
             "same_crystal": self.relatives.same_crystal,
             "same_formula": [asdict(x) for x in self.relatives.same_formula],
@@ -199,7 +188,7 @@ class Explanation:
         return lines
 
     def _contact_lines(self) -> list[str]:
-        short = [contact for contact in self.contact_pairs if contact.is_short]
+        short = any(is_short(contact) for contact in self.contact_pairs)
         limit = f"below {SHORT_RATIO:g} of the sum of covalent radii"
         kind = f"short, {limit}" if short else f"none {limit}; closest"
         described = ", ".join(
@@ -211,6 +200,8 @@ class Explanation:
 
     def _relative_lines(self) -> list[str]:
         relatives = self.relatives
+        if not relatives.compared:
+            return ["known: not compared, since there are no known crystals"]
         lines = []
         if relatives.same_crystal is not None:
             lines.append(f"known: it matches {relatives.same_crystal}")

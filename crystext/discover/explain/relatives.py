@@ -51,20 +51,22 @@ class Relative:
 class Relatives:
     """What the known crystals say of a crystal."""
 
+    compared: int
+    """Number of known crystals; without any, the rest says nothing."""
     same_crystal: str | None
     """Name of the known crystal that it matches."""
     same_formula: tuple[Relative, ...]
-    """Others of its formula, the shipped sets first."""
+    """Those of its formula, the one that it matches included, the shipped sets first."""
     same_prototype: tuple[Relative, ...] | None
     """Those that need the fewest and nearest exchanges, each formula once; None if the crystal has
     no symmetry, so that its prototype says nothing."""
 
     @property
     def novelty(self) -> Novelty | None:
-        """How new the crystal is; None if its symmetry does not tell."""
+        """How new the crystal is; None if its symmetry does not tell, or nothing is known."""
         if self.same_crystal is not None:
             return Novelty.SAME_CRYSTAL
-        if self.same_prototype is None:
+        if self.same_prototype is None or not self.compared:
             return None
         fewest = min((len(x.exchange) for x in self.same_prototype), default=None)
         if fewest is None:
@@ -77,6 +79,7 @@ def find_relatives(crystal: Crystal, known_crystals: KnownCrystals) -> Relatives
     orbits = to_wyckoff_or_none(crystal)
     symmetric = orbits is not None and orbits.space_group > 1
     return Relatives(
+        sum(len(known) for known in known_crystals.sets),
         known_crystals.match(crystal),
         tuple(_of_same_formula(crystal, known_crystals)),
         tuple(_of_same_prototype(prototype_of(orbits), known_crystals))

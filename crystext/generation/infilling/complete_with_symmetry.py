@@ -31,7 +31,6 @@ from crystext.generation.infilling.orbit_task import (
 from crystext.generation.infilling.result import (
     InfillResult,
     changes_between,
-    closest_contact,
     closest_contact_problem,
     completed_labels,
     group_problem,
@@ -47,6 +46,7 @@ from crystext.io.read.cif.build import METRIC_TOLERANCE
 from crystext.io.read.partial_structures import PartialStructure
 from crystext.metrics.uniqueness import duplicates_of
 from crystext.models.plain_llama import why_unsupported
+from crystext.structures.contacts import iter_contacts
 from crystext.structures.crystal import Floats, basis_vectors
 from crystext.structures.matching import PYMATGEN_TOLERANCES
 from crystext.structures.properties import cell_formula
@@ -284,7 +284,7 @@ class WyckoffCompleter:
         candidates = [
             each
             for each in candidates
-            if not each.too_close or closest_contact(each.filled.crystal).distance > _SAME_PLACE
+            if not each.too_close or next(iter_contacts(each.filled.crystal)).distance > _SAME_PLACE
         ]
         clusters = cluster(candidates)
         clusters.sort(key=lambda each: (each.best.too_close, -each.score, each.best.text))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -13,13 +13,9 @@ from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import InputError
 from crystext.generation.infilling.specify import unused_label
 from crystext.io.read.partial_structures import PartialStructure
+from crystext.structures.contacts import iter_contacts
 from crystext.structures.crystal import Crystal, Floats
-from crystext.structures.distances import (
-    image_distances,
-    min_distances,
-    pair_distances,
-    shortest_lattice_vector,
-)
+from crystext.structures.distances import image_distances, min_distances, shortest_lattice_vector
 from crystext.structures.properties import density, reduced_formula, space_group_symbols
 from crystext.structures.space_groups import find_space_group
 from crystext.text.partial import PartialCrystal
@@ -233,26 +229,9 @@ def has_atoms_too_close(
     return False
 
 
-class ClosestContact(NamedTuple):
-    """The two atoms that are closest for their elements."""
-
-    symbols: tuple[str, str]
-    distance: float
-    """Å."""
-
-
-def closest_contact(crystal: Crystal) -> ClosestContact:
-    """Return the two atoms whose distance is smallest beside the sum of their covalent radii."""
-    numbers, apart = crystal.numbers, pair_distances(crystal.lattice, crystal.positions)
-    ratios = apart / min_distances(1.0)[numbers[:, None], numbers]
-    first, second = (int(i) for i in np.unravel_index(int(ratios.argmin()), ratios.shape))
-    names = crystal.symbols[first], crystal.symbols[second]
-    return ClosestContact(names, float(apart[first, second]))
-
-
 def closest_contact_problem(crystal: Crystal) -> str:
     """Return which atoms are too close: `atoms too close: O-O 1.34 Å`."""
-    found = closest_contact(crystal)
+    found = next(iter_contacts(crystal))
     return f"atoms too close: {'-'.join(found.symbols)} {found.distance:.2f} Å"
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from crystext.chemistry.formulas import format_formula
+from crystext.conditions.oxidation import can_count
 from crystext.conditions.sampling_constraints import MAX_ATOMS, Constraints, max_atoms_hint
 from crystext.errors import SettingError
 from crystext.grammar.wyckoff.lookahead import Lookahead, lookahead_for
@@ -44,13 +45,15 @@ def _describe_atoms(constraints: Constraints) -> str:
     number += " atom" if low == high == 1 else " atoms"
     if constraints.formula:
         return f"the formula {format_formula(constraints.formula)} with {number}"
+    if constraints.charges:
+        number += f" of {', '.join(constraints.formula_elements)} whose charges balance"
     if constraints.counts:
         each = ", ".join(
             f"{symbol} {fewest}" if fewest == most else f"{symbol} {fewest} to {most}"
             for symbol, fewest, most in constraints.counts
         )
         return f"{number}, of which {each}"
-    if constraints.require:
+    if constraints.require and not constraints.charges:
         return f"{number}, {', '.join(constraints.require)} among them"
     return number
 
@@ -91,10 +94,12 @@ def _suggest_sizes(constraints: Constraints) -> Iterator[str]:
 
 
 def _first_feasible_size(constraints: Constraints, sizes: range) -> int | None:
-    needed = len(constraints.require)
+    needed, charged = len(constraints.require), len(constraints.charges)
     for n in sizes:
         if n < needed:
             continue
+        if charged and not can_count(charged, n):
+            return None  # Trying all formulas of larger cells takes minutes.
         try:
             sized = replace(constraints, min_atoms=n, max_atoms=n)
         except SettingError:  # The numbers of atoms of elements do not add up to n.

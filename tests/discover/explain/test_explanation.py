@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crystext.discover.explain.build import closest_contacts
-from crystext.discover.explain.explanation import Explanation
+from crystext.discover.explain.explanation import Explanation, is_short
 from crystext.lm import CrystalLM
 from crystext.structures.crystal import Crystal
 from tests.example_crystals import NACL, SRTIO3
@@ -50,7 +50,7 @@ def test_the_record_is_plain_json(explanation: Explanation) -> None:
     record = json.loads(json.dumps(explanation.record()))
     assert record["formula"] == "SrTiO3"
     assert [site["symbol"] for site in record["sites"]] == SRTIO3.symbols
-    assert record["novelty"] == "new_prototype"
+    assert (record["known_crystals"], record["novelty"]) == (0, None)
     assert record["judges"] == []
 
 
@@ -61,24 +61,26 @@ def test_the_text_has_a_line_for_each_site_and_each_part(explanation: Explanatio
         assert any(line.startswith(f"{site.label} ") for line in lines)
     for part in ("likelihood: ", "composition: ", "charges: ", "contacts: ", "known: "):
         assert sum(line.startswith(part) for line in lines) == 1, part
+    assert "known: not compared, since there are no known crystals" in lines
+    assert not any(line.startswith("prototype: ") for line in lines)
 
 
 def test_short_contacts_are_named_and_others_are_not() -> None:
     (closest,) = closest_contacts(SRTIO3)
-    assert not closest.is_short
+    assert not is_short(closest)
     assert set(closest.symbols) == {"Ti", "O"}
     assert closest.distance == pytest.approx(3.905 / 2)
     positions = NACL.positions.copy()
     positions[1] = positions[0] + [0.1, 0, 0]
     found = closest_contacts(Crystal(NACL.lengths, NACL.angles, NACL.numbers, positions))
-    assert [(x.sites, x.is_short) for x in found] == [((0, 1), True)]
+    assert [(x.sites, is_short(x)) for x in found] == [((0, 1), True)]
     assert found[0].distance == pytest.approx(0.564)
 
 
 def test_an_atom_may_be_too_close_to_its_own_image() -> None:
     thin = Crystal(np.array([1.5, 6.0, 6.0]), np.full(3, 90.0), np.array([11]), np.zeros((1, 3)))
     (found,) = closest_contacts(thin)
-    assert (found.sites, found.is_short) == ((0, 0), True)
+    assert (found.sites, is_short(found)) == ((0, 0), True)
     assert found.distance == pytest.approx(1.5)
 
 

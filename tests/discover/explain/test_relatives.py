@@ -68,7 +68,7 @@ def test_elements_of_one_kind_of_site_are_exchanged_with_the_nearest(known: Know
 
 def test_a_prototype_that_is_not_there_is_new(known: KnownCrystals) -> None:
     found = find_relatives(QUARTZ, known)
-    assert (found.same_prototype, found.novelty) == ((), Novelty.NEW_PROTOTYPE)
+    assert (found.compared, found.same_prototype, found.novelty) == (4, (), Novelty.NEW_PROTOTYPE)
 
 
 def test_without_symmetry_a_prototype_says_nothing(known: KnownCrystals) -> None:

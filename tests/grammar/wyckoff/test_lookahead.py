@@ -187,5 +187,17 @@ def test_what_a_refusal_advises_is_possible(group: int, first: int, second: int)
         assert Lookahead(Constraints(max_atoms=unit, formula=formula)).space_groups[int(text)]
 
 
+def test_no_sizes_are_tried_whose_formulas_are_too_many_to_count() -> None:
+    system = {"Li": (1,), "Fe": (2, 3), "P": (5,), "O": (-2,)}
+    asked = Constraints(
+        charges=tuple(system.items()), counts=(("Fe", 1, 1),), only=tuple(system), space_group=228
+    )
+    with pytest.raises(SettingError) as refusal:  # It would take minutes otherwise.
+        raise_if_infeasible(asked)
+    message = str(refusal.value)
+    assert "1 to 20 atoms of Li, Fe, P, O whose charges balance, of which Fe 1" in message
+    assert "another cubic space group" in message
+
+
 def test_every_group_holds_some_crystal_of_the_usual_size() -> None:
     assert Lookahead(Constraints()).space_groups[1:].all()
