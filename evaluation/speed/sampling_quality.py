@@ -47,7 +47,7 @@ MAX_DIVERGENCE = 2e-4
 """Nats a token. Mean divergence of a bfloat16 network from the same one in float32, at most."""
 
 COMMAND = (sys.executable, "-m", "crystext")
-STAGES = ("validity", "novelty", "coverage", "metrics")
+STAGES = ("validity", "novelty", "coverage", "distributions")
 
 
 def allowed_texts(texts: Sequence[str], request: Request) -> Report:
