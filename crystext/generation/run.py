@@ -180,10 +180,8 @@ def _gather_or_sample(
 ) -> Generator[list[_SampleLine], None, None]:
     """Yield the lines of batches, in order: from the files of shards, else sampled here."""
     there = {batch for batch in batches if batch_file(out, batch).is_file()}
-    config, missing = (
-        _worker_config(run, run.total),
-        [batch for batch in batches if batch not in there],
-    )
+    config = _worker_config(run, run.total)
+    missing = [batch for batch in batches if batch not in there]
     with closing(sample_batches(config, missing, workers)) as sampled:
         for batch in batches:
             if batch in there:
