@@ -19,7 +19,9 @@ def test_no_pair_that_bounds_a_cell_is_left_out(system: str) -> None:
     numbers = [14, 8, 8]
     found = contact_terms(system, orbits, numbers, table)
     assert found.shape[1] == count
-    single = [contact_terms(system, [orbit], [z], table) for orbit, z in zip(orbits, numbers)]
+    single = [
+        contact_terms(system, [orbit], [z], table) for orbit, z in zip(orbits, numbers, strict=True)
+    ]
     squares = random.uniform(4, 100, (count, 200))
     # All orbits together are at most as far apart as each alone.
     least = (found @ squares).min(axis=0)
