@@ -43,6 +43,8 @@ from crystext.text import get_format
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crystext.discover.explain.build import ExplainKwargs
+    from crystext.discover.explain.explanation import Explanation
     from crystext.discover.history import Candidate
     from crystext.energies.potentials import PotentialSource
     from crystext.inference.likelihood import LikelihoodScorer, Score
@@ -129,11 +131,12 @@ class CrystalLM:
         n: int = 1,
         *,
         seed: int | None = 0,
-        max_attempts_per_sample: int = 1,
+        max_attempts_per_sample: int | None = None,
         guidance: float = 1.0,
         temperature: float | None = None,
         element_temperature: float | None = None,
         coordinate_temperature: float | None = None,
+        cell_temperature: float | None = None,
         top_p: float = 1.0,
         max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
         min_distance_ratio: float = DEFAULT_CONSTRAINTS.min_distance_ratio,
@@ -153,13 +156,15 @@ class CrystalLM:
             seed: each crystal's random numbers follow from (seed, index) alone; a larger n adds to
                 the crystals of a smaller one. None takes a random seed, found in `Samples.seed`.
             max_attempts_per_sample: maximum number of texts sampled per crystal, until it satisfies
-                every condition that can be checked; the one that satisfies most is returned.
+                every condition that can be checked; None is 100 with `oxidation` or `unit`, else 1.
             guidance: classifier-free guidance: scale of the change of the logits by the conditions
                 in the prompt. Above 1, samples satisfy more, vary less and take twice the time.
             temperature: 0 takes the most probable token; None is the model's own, else 1. If given,
-                it also applies to elements and coordinates, unless theirs are given.
+                it also applies to elements, coordinates and cells, unless theirs are given.
             element_temperature: temperature of elements, and of whether another atom follows.
             coordinate_temperature: temperature of coordinates.
+            cell_temperature: temperature of cell lengths and angles in the Wyckoff text, where they
+                follow the atoms.
             top_p: sample from the most probable tokens that hold this much probability.
             max_atoms: most atoms in a cell.
             min_distance_ratio: least distance of atoms over the sum of their covalent radii; 0 is
@@ -188,6 +193,7 @@ class CrystalLM:
             temperature=temperature,
             element_temperature=element_temperature,
             coordinate_temperature=coordinate_temperature,
+            cell_temperature=cell_temperature,
             top_p=top_p,
             max_atoms=max_atoms,
             min_distance_ratio=min_distance_ratio,
@@ -282,12 +288,8 @@ class CrystalLM:
             ranked: whether elements are ranked by their probability rather than sampled, the
                 default if a single element is all that is unknown.
             seed: as in `sample`; `InfillResults.seed` has a random one.
-            temperature: as in `sample`.
-            element_temperature, coordinate_temperature: temperatures of elements and of
-                coordinates.
-            top_p: sample from the most probable tokens that hold this much probability.
-            min_distance_ratio: least distance of atoms over the sum of their covalent radii; 0 is
-                off.
+            temperature, element_temperature, coordinate_temperature, top_p, min_distance_ratio: as
+                in `sample`.
             batch_size: number of completions sampled together.
             progress: whether to show a bar; None shows it on a terminal and in a notebook.
 
@@ -407,6 +409,16 @@ class CrystalLM:
             return self._scorer.score(
                 taken, prompt, format=fmt, translations=translations, seed=seed
             )
+
+    def explain(self, structure: CrystalSource, **options: Unpack[ExplainKwargs]) -> Explanation:
+        """Return what speaks for a crystal and against it; `ExplainKwargs` has the options.
+
+        Raises:
+            CrystextError: it is not a crystal; a potential, the hull or a set does not exist.
+        """
+        from crystext.discover.explain.build import explain_crystal
+
+        return explain_crystal(as_crystal(structure), self.score, **options)
 
     def predict(
         self,

@@ -30,9 +30,9 @@ from crystext.evaluate.stages.prediction import is_valid
 from crystext.evaluate.stages.validity import ValiditySettings
 from crystext.generation.requests import make_request, resolve_settings
 from crystext.inference.generate import TextGenerator
-from crystext.inference.types import Attempt
+from crystext.inference.types import Attempt, SamplingSettings
 from crystext.metrics.structure_prediction import rms_distance
-from crystext.models.layout import SHIPPED, open_model
+from crystext.models.layout import SHIPPED, ModelFolder, open_model
 from crystext.models.load import load_model
 from crystext.predict.open import open_predictor
 from crystext.runtime.processes import run_in_order
@@ -46,6 +46,9 @@ FORMAT = get_format("wyckoff")
 
 MAX_PROPOSALS = 20
 
+OWN = "own"
+"""The model's own temperatures, in place of numbers."""
+
 _COMPARED = 24
 """Groups of a formula that are compared with each other whatever their Wyckoff positions."""
 
@@ -53,6 +56,35 @@ _ORBITS = re.compile(r"^(?:\d+$|[A-Z][a-z]? \d+[a-zA])", re.MULTILINE)
 """The lines of a text that say the space group and the Wyckoff position of an orbit, in part."""
 
 _PREDICTED = "e_above_hull"
+
+
+class TextTemperatures(NamedTuple):
+    """Of what is drawn; None is the model's own."""
+
+    text: float | None = None
+    """Of the space group and the Wyckoff positions."""
+    coordinate: float | None = None
+    cell: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> TextTemperatures:
+        """Return what is written as `own`, 0.7 or 0.7:0.2:0.2.
+
+        Raises:
+            ValueError: it is not written so.
+        """
+        return cls() if text == OWN else cls(*map(float, text.split(":")))
+
+    def settings(self, files: ModelFolder) -> SamplingSettings:
+        """Return the settings of a sampler of formulas."""
+        own = files.temperatures
+        return resolve_settings(
+            files,
+            [Conditions.from_keywords(composition="NaCl")],
+            temperature=self.text,
+            coordinate_temperature=own.coordinate if self.coordinate is None else self.coordinate,
+            cell_temperature=own.cell if self.cell is None else self.cell,
+        )
 
 
 class Target(NamedTuple):
@@ -67,7 +99,7 @@ class Group:
     """Draws that fit each other."""
 
     draws: tuple[int, ...]
-    """Numbers of the texts, in the order in which they were drawn."""
+    """Numbers of the texts, those of the first temperature first."""
     text: str
     """The most probable."""
     log_probability: float
@@ -101,6 +133,15 @@ class Drawn:
             return None
         return group.rms
 
+    def matching(self, *, both_valid: bool, among: range | None = None) -> int:
+        """Return the number of texts that match the target, of all or of some of them."""
+        return sum(
+            among is None or number in among
+            for group in self.groups
+            if self.distance(group, both_valid=both_valid) is not None
+            for number in group.draws
+        )
+
 
 class Weights(NamedTuple):
     """Of the score by which groups are ranked; see `structure_prediction`."""
@@ -132,15 +173,24 @@ def shipped_targets(name: str, n: int, seed: int) -> list[Target]:
 def draw_all(
     targets: Sequence[Target],
     draws: int,
-    temperature: float | None,
+    temperatures: Sequence[TextTemperatures],
     file: Path,
     workers: int,
     report: Callable[[int, int], None],
 ) -> list[Drawn]:
-    """Draw for each target, and append each to a file; those in it are not drawn again."""
+    """Draw for each target, and append each to a file; those in it are not drawn again.
+
+    Args:
+        targets: of a set, from the first.
+        draws: texts at each of the temperatures.
+        temperatures: of the texts.
+        file: JSON lines.
+        workers: processes.
+        report: called with the numbers of targets that are done, and of all.
+    """
     done = list(_read(file))
     left = list(enumerate(targets))[len(done) :]
-    answers = run_in_order(partial(_make_drawing, draws, temperature), left, workers)
+    answers = run_in_order(partial(_make_drawing, draws, temperatures), left, workers)
     with closing(answers), file.open("a", encoding="utf-8") as out:
         for drawn in answers if left else ():
             out.write(json.dumps(asdict(drawn)) + "\n")
@@ -163,33 +213,27 @@ def _read(file: Path) -> Iterator[Drawn]:
         yield Drawn(groups=groups, **row)
 
 
-def _make_drawing(draws: int, temperature: float | None) -> Callable[[tuple[int, Target]], Drawn]:
-    """Load the model in a worker process; return the function that draws for a target.
-
-    Args:
-        draws: number of texts.
-        temperature: of cell, space group and Wyckoff positions; None is the model's own. That of
-            coordinates is always the model's own.
-    """
+def _make_drawing(
+    draws: int, temperatures: Sequence[TextTemperatures]
+) -> Callable[[tuple[int, Target]], Drawn]:
+    """Load the model in a worker process; return the function that draws for a target."""
     torch.set_num_threads(1)
     files, predictor = open_model(SHIPPED), open_predictor()
-    some = Conditions.from_keywords(composition="NaCl")
-    settings = resolve_settings(
-        files,
-        [some],
-        temperature=temperature,
-        coordinate_temperature=files.temperatures.coordinate,
-    )
-    generator = TextGenerator(load_model(files), settings)
+    model = load_model(files)
+    generators = [TextGenerator(model, each.settings(files)) for each in temperatures]
+    total = draws * len(temperatures)
 
     def draw(task: tuple[int, Target]) -> Drawn:
         number, (name, crystal) = task
         conditions = Conditions.from_keywords(
             composition=reduced_formula(crystal.numbers), n_atoms=len(crystal)
         )
+        texts: list[Attempt] = []
         try:
             request = make_request(conditions, files.prompts, fmt=FORMAT)
-            texts = generator.draw(request, range(number * draws, (number + 1) * draws))
+            for generator in generators:
+                start = number * total + len(texts)
+                texts += generator.draw(request, range(start, start + draws))
         except SettingError:
             # No text can satisfy the request: there is no proposal.
             texts = []
@@ -200,7 +244,7 @@ def _make_drawing(draws: int, temperature: float | None) -> Callable[[tuple[int,
             Group(tuple(members), text.text, text.log_probability, value, rms, _is_valid(each))
             for (text, each, members, rms), value in zip(found, predicted, strict=True)
         )
-        return Drawn(name, len(crystal), _is_valid(crystal), draws, groups)
+        return Drawn(name, len(crystal), _is_valid(crystal), total, groups)
 
     return draw
 

@@ -36,6 +36,7 @@ from evaluation.documents import (
     predictor,
     quality,
     speed,
+    structure_prediction,
     study,
     training,
 )
@@ -43,7 +44,17 @@ from evaluation.documents.sources import FIGURES
 from evaluation.result_file import ROOT
 
 # Importing a module registers its figures.
-MODULES = (conditions, data, instruct, predictor, quality, speed, study, training)
+MODULES = (
+    conditions,
+    data,
+    instruct,
+    predictor,
+    quality,
+    speed,
+    structure_prediction,
+    study,
+    training,
+)
 
 WIDTH = 120
 """Of a line of a document."""

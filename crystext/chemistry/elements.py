@@ -52,3 +52,12 @@ ELECTRONEGATIVITY_RANK: tuple[int, ...] = tuple(
 Atoms are written in this order. It equals the order of pymatgen's sorted structures; elements
 without an electronegativity come last. Index 0 is unused and holds -1.
 """
+
+ELEMENT_LISTS: dict[str, tuple[str, ...]] = {
+    "noble-gas": ("He", "Ne", "Ar", "Kr", "Xe", "Rn", "Og"),
+    "radioactive": ("Tc", "Pm", *SYMBOLS[83:]),
+    "lanthanide": SYMBOLS[56:71],
+    "actinide": SYMBOLS[88:103],
+}
+"""Lists of elements by name. Radioactive are those without a stable isotope: Tc, Pm, and all from
+Po on, as in pymatgen; bismuth's half-life of 2e19 years counts as stable."""

@@ -23,6 +23,7 @@ COMMANDS: Registry[Command] = Registry(
         "benchmark": "crystext.cli.benchmark:COMMAND",
         "study": "crystext.cli.study:COMMAND",
         "discover": "crystext.cli.discover:COMMAND",
+        "explain": "crystext.cli.explain:COMMAND",
         "relax": "crystext.cli.relax:COMMAND",
         "hull": "crystext.cli.hull:COMMAND",
         "export": "crystext.cli.export:COMMAND",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +10,7 @@ import typer
 from crystext.cli.command import Command
 from crystext.cli.options import sampling
 from crystext.cli.options.conditions import (
+    AtomsOf,
     BandGap,
     ChemicalSystem,
     Composition,
@@ -24,7 +23,9 @@ from crystext.cli.options.conditions import (
     NAtoms,
     Neutral,
     Only,
+    Oxidation,
     SpaceGroup,
+    Unit,
 )
 from crystext.cli.options.workers import Cluster
 
@@ -41,6 +42,7 @@ def discover(
     only: Only = None,
     exclude: Exclude = None,
     n_atoms: NAtoms = None,
+    atoms_of: AtomsOf = None,
     space_group: SpaceGroup = None,
     crystal_system: CrystalSystem = None,
     density: Density = None,
@@ -48,6 +50,8 @@ def discover(
     band_gap: BandGap = None,
     e_above_hull: EAboveHull = None,
     neutral: Neutral = False,
+    oxidation: Oxidation = None,
+    unit: Unit = None,
     subsystems: Annotated[
         bool,
         typer.Option(
@@ -123,6 +127,7 @@ def discover(
     temperature: sampling.Temperature = None,
     element_temperature: sampling.ElementTemperature = None,
     coordinate_temperature: sampling.CoordinateTemperature = None,
+    cell_temperature: sampling.CellTemperature = None,
     top_p: sampling.TopP = 1.0,
     guidance: Annotated[
         float, typer.Option(help="Classifier-free guidance, as in `crystext sample`.")
@@ -132,9 +137,9 @@ def discover(
     steps: Annotated[int, typer.Option(min=1, help="Maximum number of relaxation steps.")] = 300,
     texts_per_round: Annotated[
         int, typer.Option(min=1, help="Texts per round; the first has a quarter of it.")
-    ] = 80,
+    ] = 160,
     relaxed_per_round: Annotated[
-        int, typer.Option(min=1, help="Crystals relaxed per round; the first has a quarter of it.")
+        int, typer.Option(min=1, help="Crystals relaxed per round; the first has a third of it.")
     ] = 12,
     patience: Annotated[
         int,
@@ -152,6 +157,7 @@ def discover(
     earlier ones found low energies. The same command continues a search that was killed, with the
     same candidates; so does a larger --n, --budget or --rounds.
     """
+    from crystext.cli.options.workers import worker_pool
     from crystext.conditions import Conditions
     from crystext.discover.open import open_search
     from crystext.discover.settings import SearchSettings
@@ -172,6 +178,9 @@ def discover(
             band_gap=band_gap,
             e_above_hull=e_above_hull,
             neutral=neutral or None,
+            atoms_of=atoms_of,
+            oxidation=oxidation,
+            unit=unit,
         ),
         subsystems=subsystems,
         below=below,
@@ -183,6 +192,7 @@ def discover(
         temperature=temperature,
         element_temperature=element_temperature,
         coordinate_temperature=coordinate_temperature,
+        cell_temperature=cell_temperature,
         top_p=top_p,
         guidance=guidance,
         max_atoms=max_atoms,
@@ -193,7 +203,7 @@ def discover(
         patience=patience,
     )
     limits = _budget(n, budget, rounds)
-    with _pool(cluster, workers) as pool:
+    with worker_pool(cluster, workers) as pool:
         _run(open_search(open_model(model), settings, out), limits, pool)
 
 
@@ -204,20 +214,6 @@ def _budget(n: int | None, budget: str | None, rounds: int | None) -> Budget:
     if n is None and budget is None and rounds is None:
         return Budget()
     return Budget(n, None if budget is None else parse_duration(budget), rounds)
-
-
-@contextmanager
-def _pool(cluster: str | None, workers: int | None) -> Iterator[Workers]:
-    """Yield a cluster, or processes of this machine that stay between rounds."""
-    from crystext.cli.options.workers import worker_pool
-    from crystext.runtime.local_executor import LocalExecutor
-
-    with worker_pool(cluster, workers) as pool:
-        if not isinstance(pool, int):
-            yield pool
-            return
-        with LocalExecutor(pool) as executor:
-            yield executor
 
 
 def _run(search: Search, budget: Budget, pool: Workers) -> None:

@@ -45,9 +45,10 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="STAGE",
-            help="Run only this stage: validity, novelty, coverage, distributions, conditioning, "
-            "prediction, proposals, ipt, stability, metrics, or one of a plugin. Repeat the "
-            "option, or give a list a,b.",
+            help="Run only this stage: validity, geometry, novelty, coverage, distributions, "
+            "conditioning, prediction, proposals, ipt, stability, relaxation_change, "
+            "novelty_energies, judges, metrics, or one of a plugin. Repeat the option, or give a "
+            "list a,b.",
             show_default="all of the protocol",
         ),
     ] = None,
@@ -94,8 +95,9 @@ def evaluate(
     potential: Annotated[
         str | None,
         typer.Option(
-            metavar="auto|m3gnet|chgnet|FOLDER|MODULE:FUNCTION",
-            help="Potential for relaxation, as in `crystext relax`.",
+            metavar="NAME[,NAME]",
+            help="Potentials for relaxation, as in `crystext relax`. The first relaxes; each other "
+            "one relaxes further by itself and gives its own energies, never mixed: m3gnet,chgnet.",
             show_default="the protocol's, or chgnet if m3gnet is unavailable",
         ),
     ] = None,
@@ -171,6 +173,7 @@ def evaluate(
     files.
     """
     from crystext.cli.options.workers import worker_pool
+    from crystext.energies.potentials import split_sources
     from crystext.evaluate.export_crystals import export_crystals
     from crystext.evaluate.funnel import check_step
     from crystext.evaluate.run import evaluate_samples
@@ -185,12 +188,14 @@ def evaluate(
     _check_write(write, out, keep, diverse, layout, rank_by)
     rank = _ranking(rank_by)
     stages = [name for item in only or [] for name in item.replace(",", " ").split()]
+    potentials = [] if potential is None else split_sources(potential)
     options = EvaluationOptions(
         reference=reference,
         training=train,
         targets=targets,
         model=model,
-        potential=potential,
+        potential=potentials[0] if potentials else None,
+        judges=tuple(potentials[1:]),
         hull=hull,
         relax=relax,
     )

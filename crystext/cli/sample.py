@@ -19,6 +19,7 @@ from crystext.cli.crystal_output import (
 )
 from crystext.cli.options import sampling
 from crystext.cli.options.conditions import (
+    AtomsOf,
     BandGap,
     ChemicalSystem,
     Composition,
@@ -31,7 +32,9 @@ from crystext.cli.options.conditions import (
     NAtoms,
     Neutral,
     Only,
+    Oxidation,
     SpaceGroup,
+    Unit,
 )
 from crystext.cli.options.seed import RunSeed, parse_seed
 from crystext.cli.progress import SamplingProgress
@@ -67,6 +70,7 @@ def sample(
     only: Only = None,
     exclude: Exclude = None,
     n_atoms: NAtoms = None,
+    atoms_of: AtomsOf = None,
     space_group: SpaceGroup = None,
     crystal_system: CrystalSystem = None,
     density: Density = None,
@@ -74,6 +78,8 @@ def sample(
     band_gap: BandGap = None,
     e_above_hull: EAboveHull = None,
     neutral: Neutral = False,
+    oxidation: Oxidation = None,
+    unit: Unit = None,
     conditions: Annotated[
         Path | None,
         typer.Option(
@@ -105,7 +111,8 @@ def sample(
         typer.Option(
             help="Maximum number of texts sampled per crystal; if none satisfies all conditions, "
             "the one that satisfies most is written.",
-            show_default=f"{_DEFAULT_MAX_ATTEMPTS} with --until, else 1",
+            show_default=f"{_DEFAULT_MAX_ATTEMPTS} with --until; 100 with --oxidation or --unit; "
+            "else 1",
         ),
     ] = None,
     guidance: Annotated[
@@ -121,6 +128,7 @@ def sample(
     temperature: sampling.Temperature = None,
     element_temperature: sampling.ElementTemperature = None,
     coordinate_temperature: sampling.CoordinateTemperature = None,
+    cell_temperature: sampling.CellTemperature = None,
     top_p: sampling.TopP = 1.0,
     max_atoms: Annotated[int, typer.Option(help="Maximum number of atoms in the cell.")] = 20,
     min_distance_ratio: sampling.MinDistanceRatio = 0.65,
@@ -176,11 +184,12 @@ def sample(
         ),
     ] = None,
     keep: Annotated[
-        CrystalFilter,
+        CrystalFilter | None,
         typer.Option(
-            help="Which crystals --to writes: all, structurally valid, unique, or satisfied."
+            help="Which crystals --to writes: all, structurally valid, unique, or satisfied.",
+            show_default="satisfied with --oxidation or --unit, else all",
         ),
-    ] = CrystalFilter.all,
+    ] = None,
     symmetrized: Symmetrized = False,
     conventional: Conventional = False,
 ) -> None:
@@ -193,17 +202,12 @@ def sample(
     The same command resumes a run that was killed, with byte-identical results. A larger --n
     extends a run, except with --conditions or --formulas-of. Other settings need another --out.
     """
-    from crystext.errors import SettingError
     from crystext.generation.sampling_run import make_sampling_run
     from crystext.generation.shards import parse_shard, shard_from_environment
     from crystext.io.write import Layout
 
     layout = Layout(symmetrized, conventional)
     _check_crystal_files(format, out, keep, layout)
-    if until is None and max_attempts_per_sample is not None:
-        raise SettingError("--max-attempts-per-sample limits --until; add --until satisfied")
-    if max_attempts_per_sample is None:
-        max_attempts_per_sample = 1 if until is None else _DEFAULT_MAX_ATTEMPTS
     keywords: dict[str, object] = {
         "composition": composition,
         "chemical_system": chemical_system,
@@ -218,18 +222,23 @@ def sample(
         "band_gap": band_gap,
         "e_above_hull": e_above_hull,
         "neutral": neutral or None,
+        "atoms_of": atoms_of,
+        "oxidation": oxidation,
+        "unit": unit,
     }
     requested = _requested(conditions, formulas_of, keywords, max_atoms)
+    filtered = any(each.filters for each in requested)
     run = make_sampling_run(
         model,
         n,
         requested,
         seed=parse_seed(seed, out, shard is not None or shard_from_environment() is not None),
-        max_attempts_per_sample=max_attempts_per_sample,
+        max_attempts_per_sample=_max_attempts(until, max_attempts_per_sample, filtered),
         guidance=guidance,
         temperature=temperature,
         element_temperature=element_temperature,
         coordinate_temperature=coordinate_temperature,
+        cell_temperature=cell_temperature,
         top_p=top_p,
         max_atoms=max_atoms,
         min_distance_ratio=min_distance_ratio,
@@ -247,11 +256,21 @@ def sample(
     if any(requested):
         _print_condition_summary(out, run.total)
     if format is not None:
-        export_crystals(out, run.total, format, keep, workers, layout)
+        chosen = keep or (CrystalFilter.satisfied if filtered else CrystalFilter.all)
+        export_crystals(out, run.total, format, chosen, workers, layout)
+
+
+def _max_attempts(until: SampleUntil | None, given: int | None, filtered: bool) -> int | None:
+    """Return the maximum number of texts per sample; None is the default of the run."""
+    from crystext.errors import SettingError
+
+    if given is not None and until is None and not filtered:
+        raise SettingError("--max-attempts-per-sample limits --until; add --until satisfied")
+    return _DEFAULT_MAX_ATTEMPTS if given is None and until and not filtered else given
 
 
 def _check_crystal_files(
-    format: str | None, out: Path, keep: CrystalFilter, layout: Layout
+    format: str | None, out: Path, keep: CrystalFilter | None, layout: Layout
 ) -> None:
     """Check --to and the options that apply to it, before anything is sampled."""
     from crystext.errors import SettingError
@@ -269,7 +288,7 @@ def _check_crystal_files(
         raise SettingError(
             "--symmetrized and --conventional apply to --to, which is missing; try --to cif"
         )
-    elif keep is not CrystalFilter.all:
+    elif keep is not None and keep is not CrystalFilter.all:
         raise SettingError(
             f"--keep {keep.value} selects the crystals that --to writes, and --to is missing; try "
             "--to cif"

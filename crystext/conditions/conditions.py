@@ -8,16 +8,34 @@ does not sample.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sized
-from dataclasses import dataclass, fields
+from collections import Counter
+from collections.abc import Collection, Sequence, Sized
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from crystext.chemistry.charge_balance import usual_states
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.chemistry.formulas import format_formula, parse_formula, sort_by_electronegativity
-from crystext.chemistry.oxidation import can_be_neutral, nearest_neutral_formula
+from crystext.chemistry.oxidation import can_be_neutral
+from crystext.conditions.consistency import check_elements, check_neutral
+from crystext.conditions.element_counts import (
+    ElementCounts,
+    format_element_counts,
+    measure_element_counts,
+    sizes_with_counts,
+)
 from crystext.conditions.outcome import ConditionMode, ConditionResult
+from crystext.conditions.oxidation import (
+    Oxidation,
+    can_count,
+    check_formula,
+    check_oxidation,
+    format_oxidation,
+    measure_oxidation,
+)
 from crystext.conditions.parse import parse_condition, to_plain_value
 from crystext.conditions.sampling_constraints import MAX_ATOMS, Constraints, max_atoms_hint
+from crystext.conditions.units import measure_units, required_elements
 from crystext.errors import SettingError, did_you_mean
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import crystal_system, density, reduced_formula
@@ -62,6 +80,13 @@ class Conditions:
     """Whether oxidation states must balance, by the rules of `metrics/composition_validity` with
     SMACT's table of 2014, which accept elements and alloys of metals whatever their states. A
     formula whose states cannot balance is refused."""
+    atoms_of: ElementCounts = ()
+    """Fewest and most atoms of some elements in the cell."""
+    oxidation: Oxidation = ()
+    """Elements, and the only oxidation states that they may have where charges balance; see
+    `chemistry.charge_balance`."""
+    unit: tuple[str, ...] = ()
+    """Atoms with exactly these nearest neighbours, such as PO4; see `units`."""
 
     @classmethod
     def from_keywords(cls, **keywords: Any) -> Conditions:
@@ -75,23 +100,30 @@ class Conditions:
                 NumPy's numbers and arrays are accepted like Python's.
 
         Raises:
-            SettingError: a name is unknown, or a value is invalid.
+            SettingError: a name is unknown, or a value is invalid; a line for each fault.
         """
         values: dict[str, Any] = {}
+        faults: list[str] = []
         for name, value in keywords.items():
             if name not in CONDITION_NAMES:
-                raise SettingError(
+                faults.append(
                     f"no condition is called {name!r}; there are {', '.join(CONDITION_NAMES)}."
                     + did_you_mean(name, CONDITION_NAMES)
                 )
+                continue
             value = to_plain_value(value)
             if not (value is None or (isinstance(value, Sized) and len(value) == 0)):
-                values[name] = parse_condition(name, value)
+                try:
+                    values[name] = parse_condition(name, value)
+                except SettingError as error:
+                    faults.append(str(error))
+        if faults:
+            raise SettingError("\n".join(faults))
         return cls(**values)
 
     def __post_init__(self) -> None:
         """Refuse conditions that no crystal can satisfy."""
-        self._check_elements()
+        check_elements(self.composition, self.chemical_system, self.required_elements, self.only)
         if self.space_group is not None and self.crystal_system is not None:
             own = crystal_system(self.space_group)
             if own != self.crystal_system:
@@ -100,7 +132,9 @@ class Conditions:
                     f"ask for one of the two, or for the crystal system {own}"
                 )
         if self.neutral and self.composition is not None:
-            self._check_charges(self.composition)
+            check_neutral(self.composition)
+        if self.oxidation and self.composition is not None:
+            check_formula(self.oxidation, self.formula)
         # Contradictions that do not depend on the size of a crystal.
         self.constraints(max_atoms=MAX_ATOMS)
 
@@ -137,7 +171,22 @@ class Conditions:
     def required_elements(self) -> tuple[str, ...]:
         """The elements that must occur, by electronegativity."""
         named = {*self.formula, *self.chemical_system, *self.elements}
-        return tuple(sort_by_electronegativity(named))
+        counted = {symbol for symbol, fewest, _ in self.atoms_of if fewest > 0}
+        return tuple(sort_by_electronegativity(named | counted | {*required_elements(self.unit)}))
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The requested conditions that leave out crystals: neither steered nor always enforced."""
+        enforced = () if self.composition is None else ("oxidation",)
+        return tuple(name for name in _FILTERS if getattr(self, name) and name not in enforced)
+
+    def within(self, elements: Sequence[str]) -> Conditions:
+        """Return the conditions for a chemical system of some of these elements.
+
+        Oxidation states of elements that are not in it are left out.
+        """
+        states = tuple(pair for pair in self.oxidation if pair[0] in elements)
+        return replace(self, chemical_system=tuple(elements), oxidation=states)
 
     def requested(self) -> dict[str, str | int | float | bool]:
         """Return the requested values by name, as plain values that `from_keywords` accepts."""
@@ -178,10 +227,10 @@ class Conditions:
     def not_in_prompt(self) -> tuple[str, ...]:
         """Return the conditions that no line of a prompt states: only constraints enforce them.
 
-        Neutrality is not among them: it is checked before and after sampling.
+        Neutrality is not among them: it is checked before and after sampling; nor are filters.
         """
-        said = self._in_prompt()
-        return tuple(name for name in self.requested() if name not in said and name != "neutral")
+        said = {*self._in_prompt(), "neutral", *_FILTERS}
+        return tuple(name for name in self.requested() if name not in said)
 
     @property
     def can_be_checked(self) -> bool:
@@ -214,9 +263,14 @@ class Conditions:
         system = self.crystal_system
         if self.space_group is not None:
             system = crystal_system(self.space_group)
+        low, high = fewest, min(most, max_atoms)
+        if self.formula and self.atoms_of:
+            low, high = sizes_with_counts(self.atoms_of, self.formula, (low, high))
+        if self.oxidation and not self.formula:
+            check_oxidation(self.oxidation, self._element_ranges(high), (low, high))
         constraints = Constraints(
-            max_atoms=min(most, max_atoms),
-            min_atoms=fewest,
+            max_atoms=high,
+            min_atoms=low,
             min_distance_ratio=min_distance_ratio,
             exclude=self.exclude,
             require=() if self.composition is not None else self.required_elements,
@@ -224,6 +278,8 @@ class Conditions:
             formula=tuple(self.formula.items()),
             crystal_system=system,
             space_group=self.space_group,
+            counts=() if self.formula else self.atoms_of,
+            charges=self._enforced_charges(high),
         )
         if most > max_atoms:
             raise SettingError(
@@ -267,10 +323,32 @@ class Conditions:
         return tuple(records)
 
     def _is_enforced(self, name: str, enforced_by_format: Collection[str]) -> bool:
-        if name == "neutral":
+        if name in ("neutral", "oxidation") and self.composition is not None:
             # The formula is checked before sampling, and enforced.
-            return self.composition is not None
+            return True
         return name in _ENFORCED or name in enforced_by_format
+
+    def _enforced_charges(self, max_atoms: int) -> Oxidation:
+        """Return the states of all elements if the grammar can enforce that charges balance."""
+        system = self.chemical_system
+        if not self.oxidation or self.formula or not can_count(len(system), max_atoms):
+            return ()
+        given = dict(self.oxidation)
+        return tuple((symbol, given.get(symbol) or usual_states(symbol)) for symbol in system)
+
+    def _element_ranges(self, max_atoms: int) -> dict[str, tuple[int, int]] | None:
+        """Return the fewest and most atoms of each element that may occur; None if any may."""
+        allowed = self.chemical_system or self.only
+        if not allowed:
+            return None
+        counts = {symbol: (fewest, most) for symbol, fewest, most in self.atoms_of}
+        required = self.required_elements
+        return {
+            symbol: (max(low, int(symbol in required)), high)
+            for symbol in allowed
+            for low, high in [counts.get(symbol, (0, max_atoms))]
+            if symbol not in self.exclude
+        }
 
     def _measure(self, crystal: Crystal) -> dict[str, tuple[str | int | float | bool, bool]]:
         """Return the measured value of each condition, and whether it satisfies the condition."""
@@ -304,52 +382,25 @@ class Conditions:
             numbers = tuple(ATOMIC_NUMBERS[symbol] for symbol in counts)
             balanced = can_be_neutral(numbers, tuple(counts.values()))
             found["neutral"] = (balanced, balanced)
+        actual = Counter(crystal.symbols)
+        if self.atoms_of:
+            found["atoms_of"] = measure_element_counts(self.atoms_of, actual)
+        if self.oxidation:
+            found["oxidation"] = measure_oxidation(self.oxidation, actual)
+        if self.unit:
+            found["unit"] = measure_units(self.unit, crystal)
         return found
 
     @property
     def _density_tolerance(self) -> float:
         return DENSITY_RELATIVE_TOLERANCE * (self.density or 0.0)
 
-    def _check_elements(self) -> None:
-        """Refuse a formula, a chemical system and elements that contradict each other."""
-        formula, system = set(self.formula), set(self.chemical_system)
-        if formula and system and formula != system:
-            raise SettingError(
-                f"the formula {self.composition} is not in the chemical system "
-                f"{'-'.join(self.chemical_system)}; leave the system out, or ask for "
-                f"{'-'.join(sort_by_electronegativity(formula))}"
-            )
-        if self.only and (more := system - set(self.only)):
-            raise SettingError(
-                f"the chemical system has {', '.join(sort_by_electronegativity(more))}, which is "
-                f"not among the elements that may occur ({', '.join(self.only)}); leave only out"
-            )
-        whole = formula or system
-        if whole and (more := set(self.elements) - whole):
-            named = self.composition or "-".join(self.chemical_system)
-            raise SettingError(
-                f"{', '.join(sort_by_electronegativity(more))} cannot occur in {named}; leave it "
-                "out of elements, or ask for the chemical system "
-                f"{'-'.join(sort_by_electronegativity(whole | more))}"
-            )
-
-    def _check_charges(self, formula: str) -> None:
-        counts = self.formula
-        numbers = tuple(ATOMIC_NUMBERS[symbol] for symbol in counts)
-        if can_be_neutral(numbers, tuple(counts.values())):
-            return
-        near = nearest_neutral_formula(counts, max_atoms=max(20, sum(counts.values())))
-        advice = "" if near is None else f"the nearest that can is {format_formula(near)}; or "
-        raise SettingError(
-            f"the oxidation states of {formula} cannot balance by SMACT's table of 2014; {advice}"
-            "ask without neutral"
-        )
-
 
 CONDITION_NAMES = tuple(field.name for field in fields(Conditions))
 """Names of the conditions, the same in Python, on the command line and in tables."""
 
-_ENFORCED = ("composition", "chemical_system", "elements", "only", "exclude", "n_atoms")
+_ENFORCED = ("composition", "chemical_system", "elements", "only", "exclude", "n_atoms", "atoms_of")
+_FILTERS = ("oxidation", "unit")
 _IMPLIED_BY = {
     "composition": "formula",
     "chemical_system": "formula",
@@ -366,6 +417,10 @@ def _plain_value(name: str, value: Any) -> str | int | float | bool:
         return "-".join(sorted(value))
     if name == "n_atoms":
         return _range_text(value)
+    if name == "atoms_of":
+        return format_element_counts(value)
+    if name == "oxidation":
+        return format_oxidation(value)
     if isinstance(value, tuple):
         return " ".join(value)
     plain: str | int | float | bool = value

@@ -19,7 +19,8 @@ class ConditionKwargs(TypedDict, total=False):
     only: str | Collection[str] | None
     """Only these elements may occur."""
     exclude: str | Collection[str] | None
-    """None of these may occur."""
+    """None of these may occur: elements, or lists of them by name: `radioactive`, `noble-gas`,
+    `lanthanide`, `actinide`, as in "radioactive,noble-gas,Hg,Tl"."""
     n_atoms: int | str | tuple[int, int] | None
     """Atoms in the cell: 8, or from 8 to 20 as (8, 20)."""
     space_group: int | str | None
@@ -36,3 +37,15 @@ class ConditionKwargs(TypedDict, total=False):
     neutral: bool
     """Whether oxidation states must balance by SMACT's table of 2014. Elements and alloys of
     metals pass, since they have no charges to balance."""
+    atoms_of: str | Mapping[str, int | tuple[int, int]] | Collection[str] | None
+    """Atoms of an element in the cell: "Li=2-4 P=1", or {"Li": (2, 4), "P": 1}. A least number of 0
+    allows that the element is missing."""
+    oxidation: str | Mapping[str, int | Collection[int]] | Collection[str] | None
+    """Oxidation states: "P=5 Fe=2,3", or {"P": 5, "Fe": [2, 3]}. Charges must balance with these
+    elements in the given states only, atom by atom. All others have their usual ones: pymatgen's
+    common oxidation states, and those with at least 10 entries and 1% of the element's entries in
+    the ICSD. An element given here need not occur. A filter: crystals that fail are drawn again."""
+    unit: str | Collection[str] | None
+    """Atoms and their exact nearest neighbours: "PO4" is every P in four O and nothing else, by
+    CrystalNN without oxidation states; the elements must occur. Several units of one element are
+    alternatives. A filter: crystals that fail are drawn again."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from crystext.chemistry.elements import ELEMENT_LISTS
 from crystext.chemistry.formulas import parse_elements
+from crystext.conditions.element_counts import parse_element_counts
+from crystext.conditions.oxidation import parse_oxidation
 from crystext.conditions.sampling_constraints import CRYSTAL_SYSTEMS
+from crystext.conditions.units import parse_units
 from crystext.errors import SettingError, did_you_mean
 from crystext.runtime.validate_numbers import whole_number
 from crystext.structures.properties import reduced_formula
@@ -38,8 +42,10 @@ def parse_condition(name: str, value: Any) -> Any:
     """
     if name == "composition":
         return reduced_formula(value if isinstance(value, Mapping) else str(value))
-    if name in ("chemical_system", "elements", "only", "exclude"):
+    if name in ("chemical_system", "elements", "only"):
         return parse_elements(value)
+    if name in _PARSERS:
+        return _PARSERS[name](value)
     if name == "n_atoms":
         return _parse_range(value)
     if name == "space_group":
@@ -110,3 +116,37 @@ def _parse_bool(value: Any) -> bool:
     if text not in words:
         raise SettingError(f"neutral is {value!r}: expected yes or no." + did_you_mean(text, words))
     return words[text]
+
+
+def _parse_excluded(value: Any) -> tuple[str, ...]:
+    """Return elements that are excluded one by one, or by the name of a list."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple | set | frozenset):
+        return parse_elements(value)
+    symbols: list[str] = []
+    faults: list[str] = []
+    for word in (word for text in texts for word in re.split(r"[,;\s]+", str(text)) if word):
+        named = ELEMENT_LISTS.get(word.lower().replace("_", "-"))
+        if named is not None:
+            symbols += named
+            continue
+        try:
+            symbols += parse_elements(word)
+        except SettingError as error:
+            near = did_you_mean(word.lower(), ELEMENT_LISTS)
+            faults.append(
+                f"{word!r} is neither a list ({', '.join(ELEMENT_LISTS)}) nor elements.{near}"
+                if near
+                else f"{error} Lists are {', '.join(ELEMENT_LISTS)}"
+            )
+    if faults:
+        raise SettingError("exclude: " + "; ".join(faults))
+    return parse_elements(symbols)
+
+
+_PARSERS: Mapping[str, Callable[[Any], Any]] = {
+    "exclude": _parse_excluded,
+    "atoms_of": parse_element_counts,
+    "oxidation": parse_oxidation,
+    "unit": parse_units,
+}

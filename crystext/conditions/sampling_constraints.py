@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
+from crystext.chemistry.charge_balance import neutral_counts
 from crystext.chemistry.elements import ATOMIC_NUMBERS
 from crystext.chemistry.formulas import check_element, format_formula
 from crystext.errors import SettingError, did_you_mean
@@ -52,6 +54,11 @@ class Constraints:
     """One of `CRYSTAL_SYSTEMS`. The cell is that of a lattice of the system."""
     space_group: int | None = None
     """Number of the space group. Enforced in the Wyckoff format only."""
+    counts: tuple[tuple[str, int, int], ...] = ()
+    """Symbols with the fewest and most atoms of each element in a crystal. Not with a formula."""
+    charges: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    """Symbols with oxidation states: each element occurs and no other, and the atoms have states
+    that sum to zero. Not with a formula."""
 
     def __post_init__(self) -> None:
         """Check each bound, then all of them together."""
@@ -71,11 +78,19 @@ class Constraints:
                 f"no crystal system {system!r}; there are {', '.join(CRYSTAL_SYSTEMS)}."
                 + did_you_mean(system, CRYSTAL_SYSTEMS)
             )
-        for symbol in (*self.exclude, *self.require, *(self.only or ()), *self._in_formula):
+        for symbol in (*self.exclude, *self.require, *(self.only or ()), *self.formula_elements):
             check_element(symbol)
         self._check_elements()
         if self.formula:
             self._check_formula()
+        if self.counts:
+            self._check_counts()
+        if self.charges and (self.formula or not self.cell_formulas):
+            raise SettingError(
+                "no numbers of atoms have charges that balance: "
+                f"{', '.join(symbol for symbol, _ in self.charges)} in {self.min_atoms} to "
+                f"{self.max_atoms} atoms; take other states, or no formula besides"
+            )
 
     @property
     def formula_units(self) -> tuple[int, ...]:
@@ -86,11 +101,27 @@ class Constraints:
         return tuple(range(-(-self.min_atoms // unit), self.max_atoms // unit + 1))
 
     @property
+    def formula_elements(self) -> tuple[str, ...]:
+        """The elements of the formulas of the cell; empty if any formula is allowed."""
+        return self._in_formula or tuple(symbol for symbol, _ in self.charges)
+
+    @cached_property
+    def cell_formulas(self) -> tuple[tuple[int, ...], ...]:
+        """The numbers of atoms that a cell may have of each of `formula_elements`."""
+        if self.formula:
+            return tuple(tuple(n * count for _, count in self.formula) for n in self.formula_units)
+        if not self.charges:
+            return ()
+        bounds = {symbol: (fewest, most) for symbol, fewest, most in self.counts}
+        ranges = {symbol: bounds.get(symbol, (1, self.max_atoms)) for symbol, _ in self.charges}
+        return tuple(neutral_counts(ranges, dict(self.charges), (self.min_atoms, self.max_atoms)))
+
+    @property
     def _in_formula(self) -> tuple[str, ...]:
         return tuple(symbol for symbol, _ in self.formula)
 
     def _check_elements(self) -> None:
-        required = dict.fromkeys((*self.require, *self._in_formula))
+        required = dict.fromkeys((*self.require, *self.formula_elements))
         if both := [symbol for symbol in required if symbol in self.exclude]:
             raise SettingError(
                 f"{_list_symbols(both)} both requested and excluded; request other elements, or "
@@ -115,6 +146,39 @@ class Constraints:
                 f"{needed} elements are required in {format_count(self.max_atoms, 'atom')} at "
                 f"most; take {max_atoms_hint(needed)}, or fewer elements"
             )
+
+    def _check_counts(self) -> None:
+        for symbol, fewest, most in self.counts:
+            check_element(symbol)
+            if not 0 <= fewest <= most or most < 1:
+                raise SettingError(f"{fewest} to {most} atoms of {symbol}: expected a range from 0")
+            forbidden = symbol in self.exclude or not (self.only is None or symbol in self.only)
+            if forbidden and fewest > 0:
+                raise SettingError(
+                    f"{fewest} or more atoms of {symbol} are requested, which may not occur; allow "
+                    "it, or ask for others"
+                )
+        if self.formula:
+            raise SettingError(
+                "numbers of atoms of elements follow from the formula; leave one out"
+            )
+        # An element that is required without a number has at least one atom.
+        ranges = {symbol: (fewest, most) for symbol, fewest, most in self.counts}
+        others = [symbol for symbol in self.require if symbol not in ranges]
+        needed = sum(fewest for fewest, _ in ranges.values()) + len(others)
+        if needed > self.max_atoms:
+            raise SettingError(
+                f"the elements need {needed} atoms in {format_count(self.max_atoms, 'atom')} at "
+                f"most; take {max_atoms_hint(needed)}, or fewer atoms of each"
+            )
+        permitted = None if self.only is None else set(self.only) - set(self.exclude)
+        if permitted is not None and permitted <= ranges.keys():
+            largest = sum(ranges[symbol][1] for symbol in permitted)
+            if largest < self.min_atoms:
+                raise SettingError(
+                    f"at least {self.min_atoms} atoms are requested, and the elements have "
+                    f"{largest} at most; ask for {largest} or fewer"
+                )
 
     def _check_formula(self) -> None:
         symbols, counts = zip(*self.formula, strict=True)

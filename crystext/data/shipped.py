@@ -23,7 +23,7 @@ import numpy as np
 from crystext.data.store import Dataset, build_dataset
 from crystext.errors import InputError
 from crystext.runtime.shipped_files import shipped_sets
-from crystext.structures.crystal import Floats
+from crystext.structures.crystal import Crystal, Floats
 from crystext.structures.properties import reduced_formula
 from crystext.structures.record import Record
 from crystext.text import decode
@@ -37,9 +37,11 @@ PREDICTOR_TRAINING_SET = "shipped-predictor"
 
 _PREDICTOR_FILE = "predictor.parquet"
 
+_FORMATION_ENERGY = "formation_energy_per_atom"
+
 LABEL_BY_COLUMN = {
     "spacegroup.number": "space_group",
-    "formation_energy_per_atom": "formation_energy",
+    _FORMATION_ENERGY: "formation_energy",
     "band_gap": "band_gap",
     "e_above_hull": "e_above_hull",
 }
@@ -118,6 +120,42 @@ def _read_rows(path: Path, wyckoff: bool) -> Iterator[Record]:
 
 def _damaged(path: Path, name: str) -> InputError:
     return InputError(f"{path} is damaged at {name}; install crystext again")
+
+
+def shipped_texts(path: Path) -> list[str]:
+    """Return the texts of a set's crystals.
+
+    Args:
+        path: of the set's file.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    texts: list[str] = _read_table(path)["text"].to_pylist()
+    return texts
+
+
+def sample_formation_energies(name: str, n: int) -> list[tuple[Crystal, float]]:
+    """Return crystals of a shipped set with their formation energies in eV/atom.
+
+    Args:
+        name: of a set with formation energies.
+        n: maximum number of crystals; they are evenly spaced in the set.
+
+    Raises:
+        InputError: the file cannot be read, or a text in it is invalid.
+    """
+    path = shipped_set(name)
+    table = _read_table(path).select(["material_id", "text", _FORMATION_ENERGY])
+    table = table.filter(table[_FORMATION_ENERGY].is_valid())
+    rows = table.take(list(range(0, len(table), max(1, len(table) // n)))).to_pylist()[:n]
+    pairs = []
+    for row in rows:
+        crystal = decode(row["text"]).crystal
+        if crystal is None:
+            raise _damaged(path, row["material_id"])
+        pairs.append((crystal, float(row[_FORMATION_ENERGY])))
+    return pairs
 
 
 def is_shipped_training(store: Path) -> bool:

@@ -1,19 +1,23 @@
 """Where the next texts are drawn: a bandit over the conditions of a search.
 
-An arm is a set of conditions. The first arms are the conditions of the search itself; each formula,
-space group and number of atoms (of the relaxed crystal's text) that was seen within
-`ARM_MARGIN_EV_PER_ATOM` above the limit becomes an arm that requests it as well. The texts of a
-round are drawn in batches; for each batch, Thompson sampling (Thompson, Biometrika 25, 285 (1933))
-chooses the arm: of a draw from each arm's distribution
+An arm is a set of conditions. The first arms are the conditions of the search itself, once for
+texts that the model writes freely, and once for known crystals with elements exchanged (see
+`exchanges`), as long as there are any. Each formula, space group and number of atoms (of the
+relaxed crystal's text) that was seen within `ARM_MARGIN_EV_PER_ATOM` above the limit becomes an arm
+that requests it as well. The texts of a round are drawn in batches; for each batch, Thompson
+sampling (Thompson, Biometrika 25, 285 (1933)) chooses the arm: of a draw from each arm's
+distribution
 
     θ_a ~ Beta(1 + successes_a, 1 + failures_a)
 
 the largest wins. A crystal that became a candidate is a success of each arm whose conditions it
-fulfils, and any other relaxed crystal a failure; a text that was not relaxed because it is invalid,
-known or a duplicate counts as `CHEAP_FAILURE` of a failure, since it costs about so much less. So
+fulfils, and any other relaxed crystal a failure; a text that is never relaxed because it is
+invalid, known, a duplicate or too high in energy as drawn counts as `CHEAP_FAILURE` of a failure,
+since it costs about so much less. So
 a formula with low energies is drawn more often, and less often once its crystals come again. The
-first arms count only the texts that they drew themselves, and get every fourth batch at least:
-unseen formulas have no arm.
+first arms count only the texts that they drew themselves. Of every four batches, at least the
+first is of exchanges, and the last is written freely: unseen formulas have no arm, and one of many
+arms always seems better than both.
 
 The draws follow from the seed and the number of the round.
 """
@@ -39,10 +43,10 @@ CHEAP_FAILURE = 0.1
 FIRST_ARM = "all"
 """Label of the arm of the search's own conditions."""
 
-_EXPLORATION = 4
-"""Every so many batches, one is of the first arms."""
+EXPLORATION = 4
+"""Every so many batches, one is of exchanges, and one is written freely."""
 
-_MAX_ARMS = 24
+_MAX_ARMS = 8
 """Arms of each kind, those with the lowest energies."""
 
 
@@ -52,6 +56,8 @@ class Arm:
 
     label: str
     conditions: Conditions
+    exchanges: bool = False
+    """Whether its texts are known crystals with elements exchanged."""
 
 
 @dataclass
@@ -70,6 +76,10 @@ class ArmStatistics:
         self.texts[text.arm] += 1
         if text.outcome is Outcome.WAITING:
             return
+        self.add_hopeless(text)
+
+    def add_hopeless(self, text: SampledText) -> None:
+        """Count a text that is never relaxed."""
         for label in {text.arm, *labels_of(text)}:
             self.failures[label] += CHEAP_FAILURE
 
@@ -98,6 +108,11 @@ def first_arms(targets: Sequence[Conditions]) -> list[Arm]:
     if len(targets) == 1:
         return [Arm(FIRST_ARM, targets[0])]
     return [Arm(f"system {'-'.join(x.chemical_system)}", x) for x in targets]
+
+
+def exchange_arms(targets: Sequence[Conditions]) -> list[Arm]:
+    """Return the arms of known crystals with elements exchanged."""
+    return [Arm(f"exchange: {arm.label}", arm.conditions, True) for arm in first_arms(targets)]
 
 
 def narrowed_arms(
@@ -132,7 +147,7 @@ def narrowed_arms(
 
 def choose_arms(
     first: Sequence[Arm],
-    narrowed: Sequence[Arm],
+    others: Sequence[Arm],
     statistics: ArmStatistics,
     batches: int,
     rng: np.random.Generator,
@@ -140,18 +155,21 @@ def choose_arms(
     """Return the arm of each batch of a round, by Thompson sampling.
 
     Args:
-        first: arms of the search's own conditions.
-        narrowed: the others.
+        first: arms of the search's own conditions, of which the model writes freely.
+        others: all others.
         statistics: of the texts so far.
         batches: number of batches.
         rng: the only source of randomness.
     """
-    return [
-        _largest_draw(
-            [*first] if batch % _EXPLORATION == 0 else [*first, *narrowed], statistics, rng
-        )
-        for batch in range(batches)
-    ]
+    exchanges = [arm for arm in others if arm.exchanges]
+
+    def choices(batch: int) -> Sequence[Arm]:
+        place = batch % EXPLORATION
+        if place == EXPLORATION - 1:
+            return first
+        return exchanges if place == 0 and exchanges else [*first, *others]
+
+    return [_largest_draw(choices(batch), statistics, rng) for batch in range(batches)]
 
 
 def _largest_draw(arms: Sequence[Arm], statistics: ArmStatistics, rng: np.random.Generator) -> Arm:

@@ -60,6 +60,11 @@ class ConditionCheck:
         return "; ".join(missed) or None
 
 
+def missed_conditions(message: str) -> list[str]:
+    """Return the names of the conditions in a message of `ConditionCheck`."""
+    return [part.partition(" is ")[0] for part in message.split("; ")]
+
+
 def volume_failure(ratio: float) -> str | None:
     """Return why a change of volume is too large, or None.
 

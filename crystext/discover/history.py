@@ -46,6 +46,8 @@ class History:
 
     text_format: Format
     """Of the texts."""
+    hopeless_above: float = float("inf")
+    """eV/atom above the hull as drawn, beyond which a crystal is never relaxed."""
     rounds: list[Round] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
     statistics: ArmStatistics = field(default_factory=ArmStatistics)
@@ -103,6 +105,9 @@ class History:
             if text.outcome is Outcome.WAITING:
                 self.waiting[text.index] = text
         self.unrelaxed |= dict(done.unrelaxed)
+        for index, above in done.unrelaxed:
+            if above is None or above > self.hopeless_above:
+                self.statistics.add_hopeless(self.texts[index])
         fresh = []
         for relaxed in done.relaxed:
             text = self.waiting.pop(relaxed.index)

@@ -31,6 +31,7 @@ class SearchKwargs(TypedDict, total=False):
     temperature: float | None
     element_temperature: float | None
     coordinate_temperature: float | None
+    cell_temperature: float | None
     top_p: float
     guidance: float
     max_atoms: int

@@ -6,10 +6,9 @@ decoded when a formula first comes up; reading all takes a minute.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -19,6 +18,11 @@ import pyarrow.parquet as pq
 from crystext.chemistry.elements import SYMBOLS
 from crystext.data.shipped import LABEL_BY_COLUMN, SHIPPED_SETS, shipped_set
 from crystext.errors import InputError
+from crystext.evaluate.reference_prototypes import (
+    reference_prototypes,
+    text_orbits,
+    text_prototype,
+)
 from crystext.evaluate.reference_sets import (
     ReferenceSet,
     is_shipped_set,
@@ -29,21 +33,17 @@ from crystext.metrics.prototypes import (
     Novelty,
     Prototype,
     PrototypeIndex,
-    make_prototype,
     prototype_of,
 )
 from crystext.runtime.files import file_digest
 from crystext.structures.crystal import Crystal
 from crystext.structures.matching import DIFFCSP_TOLERANCES, is_same, reduce_for_matching
 from crystext.structures.properties import reduced_formula
-from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
-from crystext.text import decode
+from crystext.structures.wyckoff.orbits import WyckoffCrystal, to_wyckoff_or_none
+from crystext.text import WYCKOFF, decode
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
-
-_ORBIT_LINE = re.compile(r"^([A-Z][a-z]?)(?: \d+([a-zA]))?\b", re.MULTILINE)
-"""The element of an atom's line or of an orbit's, and the letter of the orbit."""
 
 _FORMATION_ENERGY = next(
     column for column, name in LABEL_BY_COLUMN.items() if name == "formation_energy"
@@ -66,6 +66,9 @@ class KnownSet(Protocol):
 
     def with_elements(self, elements: frozenset[str]) -> Sequence[tuple[str, Crystal]]:
         """Return names and crystals of exactly these elements."""
+
+    def with_orbits(self, elements: frozenset[str]) -> Iterator[tuple[str, WyckoffCrystal]]:
+        """Yield names and orbits of crystals of exactly these elements, where these are known."""
 
     def prototypes(self) -> Iterator[tuple[str, Prototype]]:
         """Yield names and prototypes of its crystals."""
@@ -96,20 +99,25 @@ class ShippedTexts:
     def _rows_by_elements(self) -> dict[frozenset[str], list[int]]:
         rows: dict[frozenset[str], list[int]] = defaultdict(list)
         for row, text in enumerate(self._texts):
-            rows[frozenset(symbol for symbol, _ in _ORBIT_LINE.findall(text))].append(row)
+            rows[frozenset(symbol for symbol, _ in text_orbits(text))].append(row)
         return rows
 
     def with_elements(self, elements: frozenset[str]) -> list[tuple[str, Crystal]]:
         """Return names and crystals of exactly these elements."""
         return [(self._ids[i], self._crystal(i)) for i in self._rows_by_elements.get(elements, ())]
 
+    def with_orbits(self, elements: frozenset[str]) -> Iterator[tuple[str, WyckoffCrystal]]:
+        """Yield names and orbits of those of these elements that are given by their orbits."""
+        for i in self._rows_by_elements.get(elements, ()):
+            if (crystal := WYCKOFF.declared_wyckoff(self._texts[i])) is not None:
+                yield self._ids[i], crystal
+
     def prototypes(self) -> Iterator[tuple[str, Prototype]]:
         """Yield names and prototypes of the crystals that are given by their orbits."""
         for name, text in zip(self._ids, self._texts, strict=True):
-            group = text.partition("\n")[0]
-            orbits = _ORBIT_LINE.findall(text)
-            if group.isdecimal() and all(letter for _, letter in orbits):
-                yield name, make_prototype(int(group), orbits)
+            prototype = text_prototype(text)
+            if prototype is not None:
+                yield name, prototype
 
     def formation_energies(self, elements: Iterable[str], n: int) -> list[tuple[Crystal, float]]:
         """Return crystals of some of these elements, and their formation energies in eV/atom.
@@ -136,6 +144,12 @@ class ShippedTexts:
         if crystal is None:
             raise InputError(f"{self._path} is damaged at {self._ids[row]}; install crystext again")
         return crystal
+
+
+@cache
+def shipped_texts(name: str) -> ShippedTexts:
+    """Return a set that ships, read once per process."""
+    return ShippedTexts(name)
 
 
 class ReferenceCrystals:
@@ -174,13 +188,17 @@ class ReferenceCrystals:
             for i in self._rows_by_elements.get(elements, ())
         ]
 
+    def with_orbits(self, elements: frozenset[str]) -> Iterator[tuple[str, WyckoffCrystal]]:
+        """Yield names and orbits of those of these elements in which spglib finds a symmetry."""
+        for i in self._rows_by_elements.get(elements, ()):
+            record = self._set.dataset[i]
+            crystal = record.wyckoff or to_wyckoff_or_none(record.require_crystal())
+            if crystal is not None:
+                yield self._set.name(i), crystal
+
     def prototypes(self) -> Iterator[tuple[str, Prototype]]:
         """Yield names and prototypes of the crystals in which spglib finds a symmetry."""
-        for i in range(len(self)):
-            record = self._set.dataset[i]
-            orbits = record.wyckoff or to_wyckoff_or_none(record.require_crystal())
-            if orbits is not None:
-                yield self._set.name(i), prototype_of(orbits)
+        return reference_prototypes(self._set)
 
 
 class CrystalMatcher:
@@ -239,7 +257,7 @@ class KnownCrystals:
         """
         names = dict.fromkeys([*(SHIPPED_SETS if shipped else ()), *sources])
         self.sets: list[KnownSet] = [
-            ShippedTexts(name) if is_shipped_set(name) else ReferenceCrystals(name)
+            shipped_texts(name) if is_shipped_set(name) else ReferenceCrystals(name)
             for name in names
         ]
         self._matcher = CrystalMatcher()
@@ -259,6 +277,11 @@ class KnownCrystals:
                 self._matcher.add(name, other)
         return self._matcher.find(crystal)
 
+    def with_orbits(self, elements: frozenset[str]) -> Iterator[tuple[str, WyckoffCrystal]]:
+        """Yield names and orbits of known crystals of exactly these elements."""
+        for known in self.sets:
+            yield from known.with_orbits(elements)
+
     def novelty(self, crystal: Crystal) -> NoveltyResult | None:
         """Return how new a crystal is; None if spglib finds no symmetry in it."""
         if (name := self.match(crystal)) is not None:
@@ -275,7 +298,7 @@ class KnownCrystals:
     def formation_energies(self, elements: Iterable[str], n: int) -> list[tuple[Crystal, float]]:
         """Return up to n crystals of some of these elements with their formation energies."""
         shipped = [x for x in self.sets if isinstance(x, ShippedTexts)] or [
-            ShippedTexts(name) for name in SHIPPED_SETS
+            shipped_texts(name) for name in SHIPPED_SETS
         ]
         return [pair for known in shipped for pair in known.formation_energies(elements, n)][:n]
 

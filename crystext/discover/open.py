@@ -1,4 +1,4 @@
-"""Opens a search: model, judges, known crystals and predictor, and whether they can serve it."""
+"""Opens a search: model, judges and known crystals, and whether they can serve it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from crystext.chemistry.elements import SYMBOLS
 from crystext.conditions import Conditions
 from crystext.discover.checks import Check, ConditionCheck, check_structure
+from crystext.discover.exchanges import ExchangeSampler
 from crystext.discover.history import Candidate
 from crystext.discover.keywords import parse_search, split_run
 from crystext.discover.known_crystals import KnownCrystals
@@ -20,11 +21,9 @@ from crystext.discover.settings import Budget, SearchSettings
 from crystext.discover.tools import SearchTools
 from crystext.energies.hull import Hull
 from crystext.energies.judges import open_judges
-from crystext.errors import ModelError, SettingError
+from crystext.errors import SettingError
 from crystext.models.layout import ModelFolder
 from crystext.models.load import LoadedModel
-from crystext.predict.base import Predictor
-from crystext.predict.open import open_predictor
 from crystext.runtime.wording import format_count
 
 
@@ -64,9 +63,9 @@ def open_search(
     tools = SearchTools(
         settings,
         sampler,
+        ExchangeSampler(sampler, known),
         judges,
         known,
-        _predictor(),
         ConditionCheck(_checked_conditions(settings)),
         (check_structure, *checks),
     )
@@ -133,11 +132,3 @@ def _checked_conditions(settings: SearchSettings) -> Conditions:
     if not settings.subsystems:
         return conditions
     return replace(conditions, chemical_system=(), only=conditions.chemical_system)
-
-
-def _predictor() -> Predictor | None:
-    """Return the shipped predictor; None if it is not installed."""
-    try:
-        return open_predictor()
-    except ModelError:
-        return None

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from crystext.discover.candidates import RankedCandidate
+from crystext.energies.judges import judge_slug
 from crystext.energies.stability_table import csv_formula
 from crystext.errors import InputError
 from crystext.io.write import cif, symmetrized_cif
@@ -84,7 +84,6 @@ def candidate_row(ranked: RankedCandidate) -> dict[str, Any]:
         values[f"{slug}_e_above_hull_ev_per_atom"] = judge.e_above_hull
         values[f"{slug}_stability"] = judge.stability
     values |= {
-        "predicted_e_above_hull_ev_per_atom": sample.predicted,
         "log_probability": sample.log_probability,
         "space_group_sampled": sample.space_group,
         "space_group_same": sample.space_group == group,
@@ -94,6 +93,7 @@ def candidate_row(ranked: RankedCandidate) -> dict[str, Any]:
         "steps": first.steps,
         "round": candidate.round,
         "arm": sample.arm,
+        "origin": sample.origin,
         "file": f"{PRIMITIVE_FOLDER}/{candidate.name}.cif",
     }
     return {
@@ -107,16 +107,11 @@ COLUMNS = (
     *("e_above_hull_ev_per_atom", "e_form_ev_per_atom", "energy_ev_per_atom", "decomposition"),
     *("evidence", "e_above_hull_with_candidates_ev_per_atom", "decomposition_with_candidates"),
     *("novelty", "nearest_known", "potential", "judges_below"),
-    *("predicted_e_above_hull_ev_per_atom", "log_probability", "space_group_sampled"),
+    *("log_probability", "space_group_sampled"),
     *("space_group_same", "min_distance_angstrom", "volume_ratio", "density_g_per_cm3"),
-    *("steps", "round", "arm", "file"),
+    *("steps", "round", "arm", "origin", "file"),
 )
 """The columns of the table; each judge after the first adds two after `judges_below`."""
-
-
-def judge_slug(name: str) -> str:
-    """Return the name of a judge as a part of a column's name: m3gnet_mp_2021_2_8_pes."""
-    return "_".join(re.findall(r"[a-z0-9]+", name.lower()))
 
 
 def primitive_cell(crystal: Crystal) -> Crystal:

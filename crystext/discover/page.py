@@ -20,7 +20,7 @@ from crystext.discover.phase_diagram import PhaseDiagram
 from crystext.discover.polymorphs import Chance, FormulaPolymorphs
 from crystext.discover.search import Search
 from crystext.discover.summary import FunnelStep
-from crystext.energies.judges import Calibration
+from crystext.energies.judges import CALIBRATION_HEADER, Calibration, calibration_rows
 from crystext.evaluate.html.charts import Bar, bar_chart
 from crystext.evaluate.html.gallery import MAX_SHOWN, Card, make_card
 from crystext.evaluate.html.template_rendering import render
@@ -76,7 +76,8 @@ def render_page(content: PageContent) -> str:
         below=content.search.tools.settings.below,
         funnel=[(step, _bar(step)) for step in _steps(content.summary)],
         cards=[_card(row) for row in ranked[:MAX_SHOWN]],
-        calibrations=content.calibrations,
+        calibration_header=CALIBRATION_HEADER,
+        calibrations=calibration_rows(content.search.tools.judges, content.calibrations),
         diagrams=content.diagrams,
         polymorphs=content.polymorphs[:_MAX_FORMULAS],
         n_formulas=len(content.polymorphs),

@@ -76,6 +76,9 @@ class Chance:
     texts: int
     """That were drawn with this number of atoms."""
     probability: float
+    low: float
+    """The lower end of its 95% interval."""
+    high: float
     counted_texts: int
     """The number of texts that the probability is of, at most `texts`."""
     crystals: int
@@ -259,11 +262,13 @@ def chances(search: Search) -> list[Chance]:
     for n_atoms, texts in sorted(drawn.items()):
         for size in table["sizes"]:
             low, high = size["atoms"]
-            pairs = zip(table["draws"], size["probability"], strict=True)
-            below = [pair for pair in pairs if pair[0] <= texts and pair[1] is not None]
-            if low <= n_atoms <= high and below:
-                counted, probability = below[-1]
-                found.append(Chance(n_atoms, texts, probability, counted, size["crystals"]))
+            rows = zip(table["draws"], size["probability"], size["low"], size["high"], strict=True)
+            counted = [row for row in rows if row[0] <= texts and None not in row]
+            if low <= n_atoms <= high and counted:
+                count, probability, least, most = counted[-1]
+                found.append(
+                    Chance(n_atoms, texts, probability, least, most, count, size["crystals"])
+                )
     return found
 
 

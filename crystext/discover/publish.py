@@ -15,6 +15,7 @@ from crystext.discover.candidates import (
     rank_candidates,
     unseated_by_system,
 )
+from crystext.discover.checks import missed_conditions
 from crystext.discover.outputs import write_candidates
 from crystext.discover.page import PageContent, render_page
 from crystext.discover.phase_diagram import PhaseDiagram, draw_phase_diagram
@@ -76,6 +77,7 @@ def _summary(
             outcome.label: count
             for outcome, count in Counter(history.outcomes.values()).most_common()
         },
+        "missed_conditions": dict(_missed_conditions(search).most_common()),
         "arms": [
             {
                 "arm": arm,
@@ -109,6 +111,13 @@ def _summary(
         },
         "provenance": collect_provenance().model_dump(mode="json"),
     }
+
+
+def _missed_conditions(search: Search) -> Counter[str]:
+    """Return how many texts missed each condition; one may miss several."""
+    texts = search.history.texts.values()
+    missed = [x.message for x in texts if x.outcome is Outcome.CONDITION]
+    return Counter(name for message in missed for name in missed_conditions(message))
 
 
 def known_again(search: Search) -> list[dict[str, Any]]:

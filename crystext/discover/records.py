@@ -55,6 +55,7 @@ class SampledText:
     arm: str
     text: str
     log_probability: float
+    """In nats, of the whole text."""
     tokens: int
     outcome: Outcome
     """`WAITING` if it passed all checks, whether or not it was relaxed."""
@@ -63,8 +64,8 @@ class SampledText:
     formula: str | None = None
     n_atoms: int | None = None
     space_group: int | None = None
-    predicted: float | None = None
-    """Energy above the hull in eV/atom that the predictor expects."""
+    origin: str | None = None
+    """The known crystal whose elements were exchanged, if the model did not write all of it."""
 
     @property
     def log_probability_per_atom(self) -> float:

@@ -1,7 +1,7 @@
 """Relaxes the chosen crystals, and checks again what they have become.
 
-A relaxation is stopped after `FIRST_STEPS` if the crystal is still more than
-`HOPELESS_EV_PER_ATOM` above the limit: few fall so far in the steps that remain.
+A relaxation is stopped early if the crystal is still too high after some steps (`STOPS`): few fall
+so far in the steps that remain.
 
 A relaxed crystal is a candidate if it is converged and below the limit, passes all checks, keeps
 the conditions of the search, and equals neither a candidate nor a known crystal. The judges after
@@ -32,11 +32,8 @@ from crystext.runtime.processes import Workers
 from crystext.structures.crystal import Crystal
 from crystext.structures.space_groups import find_space_group
 
-FIRST_STEPS = 30
-"""Steps after which hopeless relaxations are stopped."""
-
-HOPELESS_EV_PER_ATOM = 0.15
-"""eV/atom above the limit of candidates."""
+STOPS = ((30, 0.1), (100, 0.03))
+"""Numbers of steps, and how far above the limit, in eV/atom, a crystal may be after them."""
 
 
 def relax_chosen(
@@ -44,28 +41,33 @@ def relax_chosen(
 ) -> dict[int, JudgeResult]:
     """Relax crystals with the first judge; hopeless ones are stopped early."""
     settings, judge = tools.settings, tools.judges[0]
-    limits = RelaxationLimits(
-        fmax=settings.fmax, steps=min(FIRST_STEPS, settings.steps), seconds=MAX_SECONDS
-    )
-    report("relaxing", 0, len(crystals))
-    results = judge_crystals(judge, crystals, limits, metastable=settings.below, workers=workers)
-    further = {
-        index: result.relaxation.crystal
-        for index, result in results.items()
-        if result.relaxation.outcome is RelaxationOutcome.STEPS_SPENT
-        and result.relaxation.crystal is not None
-        and result.above_hull is not None
-        and result.above_hull < settings.below + HOPELESS_EV_PER_ATOM
-    }
-    report("relaxing", len(crystals) - len(further), len(crystals))
-    left = settings.steps - limits.steps
-    if further and left > 0:
-        longer = replace(limits, steps=left)
-        results |= judge_crystals(
-            judge, further, longer, metastable=settings.below, workers=workers
-        )
+    results: dict[int, JudgeResult] = {}
+    left, done = dict(crystals), 0
+    for stop, margin in (*STOPS, (settings.steps, 0.0)):
+        steps = min(stop, settings.steps) - done
+        if not left or steps <= 0:
+            break
+        report("relaxing", len(crystals) - len(left), len(crystals))
+        limits = RelaxationLimits(fmax=settings.fmax, steps=steps, seconds=MAX_SECONDS)
+        found = judge_crystals(judge, left, limits, metastable=settings.below, workers=workers)
+        results |= {index: _with_steps(result, done) for index, result in found.items()}
+        left = {
+            index: result.relaxation.crystal
+            for index, result in found.items()
+            if result.relaxation.outcome is RelaxationOutcome.STEPS_SPENT
+            and result.relaxation.crystal is not None
+            and result.above_hull is not None
+            and result.above_hull < settings.below + margin
+        }
+        done += steps
     report("relaxing", len(crystals), len(crystals))
     return results
+
+
+def _with_steps(result: JudgeResult, before: int) -> JudgeResult:
+    """Return a result with the steps that came before added to its own."""
+    relaxation = replace(result.relaxation, steps=result.relaxation.steps + before)
+    return replace(result, relaxation=relaxation)
 
 
 def assess_relaxed(

@@ -6,13 +6,22 @@ texts are drawn in `arms`.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 
-from crystext.discover.arms import Arm, choose_arms, first_arms, narrowed_arms
+from crystext.discover.arms import (
+    EXPLORATION,
+    Arm,
+    choose_arms,
+    exchange_arms,
+    first_arms,
+    narrowed_arms,
+)
 from crystext.discover.checks import first_failure
-from crystext.discover.choice import SCREENED_PER_RELAXED, choose, predict, screen
+from crystext.discover.choice import choose, energies_as_drawn
+from crystext.discover.exchanges import Exchange
 from crystext.discover.history import History
 from crystext.discover.records import Outcome, Round, SampledText
 from crystext.discover.relaxing import ask_other_judges, assess_relaxed, relax_chosen
@@ -25,7 +34,7 @@ from crystext.structures.properties import reduced_formula
 from crystext.structures.space_groups import find_space_group
 
 TEXTS_PER_BATCH = 20
-"""Texts that one choice of an arm draws."""
+"""Texts that one choice of an arm draws; fewer in small rounds, so that there are some choices."""
 
 
 def run_round(history: History, tools: SearchTools, workers: Workers, report: Report) -> Round:
@@ -43,10 +52,9 @@ def run_round(history: History, tools: SearchTools, workers: Workers, report: Re
     number = len(history.rounds) + 1
     n_texts, n_relaxed = tools.settings.sizes(number)
     arms, texts = _draw_texts(history, tools, number, n_texts, report)
-    texts = predict(texts, history, tools.predictor)
     waiting = history.waiting | {x.index: x for x in texts if x.outcome is Outcome.WAITING}
-    unrelaxed = screen(waiting, history, tools, SCREENED_PER_RELAXED * n_relaxed, workers, report)
-    chosen = choose(waiting, history.unrelaxed | unrelaxed, n_relaxed, tools.settings.below)
+    unrelaxed = energies_as_drawn(waiting, history, tools, workers, report)
+    chosen = choose(waiting, history.unrelaxed | unrelaxed, n_relaxed, history.hopeless_above)
     crystals = {text.index: history.crystal(text) for text in chosen}
     results = relax_chosen(crystals, tools, workers, report)
     relaxed = assess_relaxed(chosen, crystals, results, history, tools)
@@ -63,22 +71,51 @@ def _draw_texts(
     settings = tools.settings
     rng = np.random.default_rng([settings.seed, number])
     first = first_arms(settings.targets)
-    narrowed = []
-    for target in settings.targets[:1]:
-        arms = narrowed_arms(target, history.statistics, settings.below)
-        narrowed += [arm for arm in arms if _is_feasible(arm, tools.sampler)]
-    batches = [
-        min(TEXTS_PER_BATCH, n_texts - start) for start in range(0, n_texts, TEXTS_PER_BATCH)
-    ]
-    chosen = choose_arms(first, narrowed, history.statistics, len(batches), rng)
+    narrowed = narrowed_arms(settings.targets[0], history.statistics, settings.below)
+    others = [arm for arm in narrowed if _is_feasible(arm, tools.sampler)]
+    others += [arm for arm in exchange_arms(settings.targets) if _exchanges(arm, 1, history, tools)]
+    most = min(TEXTS_PER_BATCH, -(-n_texts // EXPLORATION))
+    batches = [min(most, n_texts - start) for start in range(0, n_texts, most)]
+    chosen = choose_arms(first, others, history.statistics, len(batches), rng)
+    # All texts of an arm are drawn together: a step of the network takes as long for few.
+    sizes: Counter[Arm] = Counter()
+    for arm, size in zip(chosen, batches, strict=True):
+        sizes[arm] += size
     texts: list[SampledText] = []
     report("drawing", 0, n_texts)
-    for arm, size in zip(chosen, batches, strict=True):
-        start = history.next_index + len(texts)
-        attempts = tools.sampler.draw(arm.conditions, range(start, start + size))
-        texts += [_check_text(attempt, arm.label, history, tools) for attempt in attempts]
+    for arm, size in sizes.items():
+        texts += _draw_batch(arm, size, history.next_index + len(texts), history, tools)
         report("drawing", len(texts), n_texts)
-    return [(arm.label, size) for arm, size in zip(chosen, batches, strict=True)], texts
+    return [(arm.label, size) for arm, size in sizes.items()], texts
+
+
+def _draw_batch(
+    arm: Arm, size: int, start: int, history: History, tools: SearchTools
+) -> list[SampledText]:
+    """Return texts of an arm, checked; fewer at the end of the exchanges.
+
+    Args:
+        arm: to draw from.
+        size: number of texts.
+        start: index of the first.
+        history: of all rounds before.
+        tools: of the search.
+    """
+    if not arm.exchanges:
+        attempts = tools.sampler.draw(arm.conditions, range(start, start + size))
+        return [_check_text(attempt, arm.label, history, tools) for attempt in attempts]
+    found = _exchanges(arm, size, history, tools)
+    attempts = tools.exchanges.draw(arm.conditions, found, range(start, start + len(found)))
+    return [
+        replace(_check_text(attempt, arm.label, history, tools), origin=exchange.source)
+        for attempt, exchange in zip(attempts, found, strict=True)
+    ]
+
+
+def _exchanges(arm: Arm, count: int, history: History, tools: SearchTools) -> list[Exchange]:
+    """Return the next exchanges of an arm, in the order in which they are drawn."""
+    start = history.statistics.texts.get(arm.label, 0)
+    return tools.exchanges.next(arm.conditions, start, count)
 
 
 def _is_feasible(arm: Arm, sampler: ArmSampler) -> bool:

@@ -75,7 +75,7 @@ class ArmSampler:
             ModelError: the model has too few positions.
         """
         request = self.request(conditions)
-        settings = self._sampling_settings(conditions)
+        settings = self.sampling_settings(conditions)
         if settings not in self._generators:
             self._generators[settings] = TextGenerator(self.model, settings)
         with single_thread_if_small(self.model.network):
@@ -87,7 +87,7 @@ class ArmSampler:
                 fmt=self.model.format,
             )
 
-    def _sampling_settings(self, conditions: Conditions) -> SamplingSettings:
+    def sampling_settings(self, conditions: Conditions) -> SamplingSettings:
         """Return temperatures as `sample` has them: cooler elements where a formula is given."""
         given = self.settings
         in_prompt = bool(conditions.prompt_properties())
@@ -98,6 +98,7 @@ class ArmSampler:
             temperature=given.temperature,
             element_temperature=given.element_temperature,
             coordinate_temperature=given.coordinate_temperature,
+            cell_temperature=given.cell_temperature,
             top_p=given.top_p,
             guidance=given.guidance if in_prompt else 1.0,
         )

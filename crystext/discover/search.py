@@ -21,14 +21,16 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from crystext.discover.choice import MAX_UNRELAXED_EV_PER_ATOM
 from crystext.discover.history import Candidate, History
 from crystext.discover.records import Round, parse_round
 from crystext.discover.rounds import run_round
 from crystext.discover.settings import Budget
 from crystext.discover.tools import Report, SearchTools
-from crystext.errors import RunError
+from crystext.errors import RunError, SettingError
 from crystext.models.digest import model_hash
 from crystext.runtime.files import write_text
+from crystext.runtime.local_executor import LocalExecutor
 from crystext.runtime.processes import Workers
 from crystext.runtime.run_folder import JsonLines, RunFolder
 
@@ -65,7 +67,8 @@ class Search:
 
     def __post_init__(self) -> None:
         """Begin without rounds."""
-        self.history = History(self.tools.sampler.text_format)
+        limit = self.tools.settings.below + MAX_UNRELAXED_EV_PER_ATOM
+        self.history = History(self.tools.sampler.text_format, limit)
 
     def run(
         self, budget: Budget, workers: Workers = 1, report: Report = lambda what, done, total: None
@@ -81,13 +84,12 @@ class Search:
             RunError: the folder holds something else, is in use, or cannot be written.
             CrystextError: the model cannot be sampled, or the potential fails.
         """
-        self.workers = workers
-        with self._locked_folder():
+        with self._locked_folder(), _processes(workers) as self.workers:
             started, last = time.monotonic(), 0.0
             yield from self._read_rounds()
             before = self.seconds
             while (ending := self._reason_to_stop(budget, last)) is None:
-                done = run_round(self.history, self.tools, workers, report)
+                done = run_round(self.history, self.tools, self.workers, report)
                 if self.out is not None:
                     write_text(_round_file(self.out, done.number), done.lines())
                 fresh = self.history.add_matched(done)
@@ -167,6 +169,18 @@ class Search:
             line = json.dumps({"round": number, "seconds": round(seconds, 1)}) + "\n"
             with (self.out / TIMES_FILE).open("a", encoding="utf-8") as file:
                 file.write(line)
+
+
+@contextmanager
+def _processes(workers: Workers) -> Iterator[Workers]:
+    """Yield an executor; processes of this machine stay between rounds."""
+    if not isinstance(workers, int):
+        yield workers
+        return
+    if workers < 1:
+        raise SettingError(f"{workers} workers: expected 1 or more")
+    with LocalExecutor(workers) as executor:
+        yield executor
 
 
 def run_folder(out: Path) -> RunFolder:

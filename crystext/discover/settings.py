@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -73,6 +73,7 @@ class SearchSettings:
     temperature: float | None = None
     element_temperature: float | None = None
     coordinate_temperature: float | None = None
+    cell_temperature: float | None = None
     top_p: float = 1.0
     guidance: float = 1.0
     max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms
@@ -81,10 +82,10 @@ class SearchSettings:
     """eV/Å."""
     steps: int = 300
     """Maximum number of relaxation steps."""
-    texts_per_round: int = 80
+    texts_per_round: int = 160
     """The first round has a quarter of it, so that candidates come soon."""
     relaxed_per_round: int = 12
-    """Likewise."""
+    """Likewise, a third of it."""
     patience: int = 8
     """Rounds in a row without a new candidate after which the search ends."""
 
@@ -107,17 +108,13 @@ class SearchSettings:
             return (self.conditions,)
         sizes = range(len(system), 1, -1)
         systems = [part for size in sizes for part in combinations(system, size)]
-        requested = self.conditions.requested()
-        return tuple(
-            Conditions.from_keywords(**requested | {"chemical_system": "-".join(part)})
-            for part in systems
-        )
+        return tuple(self.conditions.within(part) for part in systems)
 
     def sizes(self, number: int) -> tuple[int, int]:
         """Return the numbers of texts and of relaxed crystals of a round, counted from 1."""
         if number > 1:
             return self.texts_per_round, self.relaxed_per_round
-        return -(-self.texts_per_round // 4), -(-self.relaxed_per_round // 4)
+        return -(-self.texts_per_round // 4), -(-self.relaxed_per_round // 3)
 
     def values(self) -> dict[str, Any]:
         """Return the settings as JSON values; potentials are left to the caller."""
@@ -135,10 +132,10 @@ class SearchSettings:
                 f"{'is' if len(system) == 1 else 'are'} given; give the system, or leave the "
                 "subsystems out"
             )
-        if self.conditions.composition is not None or self.conditions.elements:
+        if set(replace(self.conditions, chemical_system=()).required_elements):
             raise SettingError(
-                "subsystems lack some of the elements that a composition or elements require; "
-                "give a chemical system alone"
+                "subsystems lack some of the elements that a composition, elements, units or "
+                "numbers of atoms require; give a chemical system alone"
             )
 
 

@@ -21,8 +21,8 @@ _AFTER_ENERGY = (Outcome.NO_ENERGY, Outcome.HIGH_ENERGY, Outcome.NOT_CONVERGED)
 
 _ADVICE: Mapping[Outcome, str] = {
     Outcome.NO_CRYSTAL: "the model hardly writes crystals for these conditions: ask for fewer",
-    Outcome.CONDITION: "the conditions that are only steered are hardly ever met: leave one out, "
-    "or give --guidance 2",
+    Outcome.CONDITION: "the conditions that are steered, or filter, are hardly ever met: leave one "
+    "out, or give --guidance 2",
     Outcome.INVALID: "most crystals fail the checks: allow more atoms with --n-atoms or "
     "--max-atoms",
     Outcome.DUPLICATE: "the model draws the same crystals again: raise --temperature, take another "

@@ -1,4 +1,4 @@
-"""What all rounds of a search use: model, judges, known crystals, predictor and checks."""
+"""What all rounds of a search use: model, judges, known crystals and checks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from crystext.discover.checks import Check
+from crystext.discover.exchanges import ExchangeSampler
 from crystext.discover.known_crystals import KnownCrystals
 from crystext.discover.sampler import ArmSampler
 from crystext.discover.settings import SearchSettings
 from crystext.energies.judges import Judge
-from crystext.predict.base import Predictor
 
 MAX_SECONDS = 3600.0
 """Time limit of a relaxation: none in practice, or results would depend on the machine."""
@@ -25,11 +25,10 @@ class SearchTools:
 
     settings: SearchSettings
     sampler: ArmSampler
+    exchanges: ExchangeSampler
     judges: Sequence[Judge]
     """The first relaxes and decides."""
     known_crystals: KnownCrystals
-    predictor: Predictor | None
-    """None if there is none; then the log-probability alone ranks."""
     condition_check: Check
     """Whether a crystal satisfies the conditions of the search, those of its arm aside."""
     checks: Sequence[Check]

@@ -59,16 +59,30 @@ def import_potential(source: str) -> Potential:
         ModelError: the module or function does not exist, it raises an error, or it returns
             something else.
     """
-    from ase.calculators.calculator import BaseCalculator
-
     module, _, function = source.rpartition(":")
     made = _call(_import_function(source, module, function), source)
-    if isinstance(made, Potential):
-        return made
-    if isinstance(made, BaseCalculator):
-        name = Path(module).stem if module.endswith(".py") else module
-        return Potential(f"{name}:{function}", made)  # type: ignore[arg-type]
-    what = "nothing" if made is None else f"an object of type {type(made).__name__}"
+    name = Path(module).stem if module.endswith(".py") else module
+    return as_potential(made, f"{name}:{function}", source)
+
+
+def as_potential(returned: Any, name: str, source: str) -> Potential:
+    """Return the result of a user's function as a potential, unchecked.
+
+    Args:
+        returned: a potential, or an ASE calculator, whose energies are then of an unknown kind.
+        name: of the potential of a calculator.
+        source: the function, for the message.
+
+    Raises:
+        ModelError: it is something else.
+    """
+    from ase.calculators.calculator import BaseCalculator
+
+    if isinstance(returned, Potential):
+        return returned
+    if isinstance(returned, BaseCalculator):
+        return Potential(name, returned)  # type: ignore[arg-type]
+    what = "nothing" if returned is None else f"an object of type {type(returned).__name__}"
     raise ModelError(
         f"the function {source} returns {what}; expected a crystext.energies.potential.Potential, "
         "or an ASE calculator"

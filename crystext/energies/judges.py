@@ -2,8 +2,9 @@
 
 A judge is a potential that reproduces its known energies, the corrections that its energies need,
 and a hull that they may be compared with. Each judge relaxes a crystal to its own minimum, and
-places that on its hull. Energies of two judges are never added, averaged or compared: only the
-answers to one question are counted, whether the crystal is below a limit above the hull.
+places that on its hull. Energies of two judges are never added or averaged: the answers to one
+question are counted, whether the crystal is below a limit above the hull, and `disagreement` says
+how far the answers are apart.
 
 `calibrate` compares a judge with known formation energies, so that its error is seen where its
 energies are.
@@ -15,10 +16,12 @@ two energies has the corrections of neither.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.hull import Hull, HullPosition
@@ -91,6 +94,19 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class Disagreement:
+    """How far the judges' energies above the hull are apart."""
+
+    n: int
+    """Crystals for which two judges or more have an energy."""
+    median: float | None
+    """Median of the largest minus the lowest energy above the hull, in eV/atom; None without
+    crystals."""
+    large: int
+    """Crystals for which it exceeds the limit."""
+
+
+@dataclass(frozen=True)
 class Calibration:
     """A judge's formation energies of known crystals, unrelaxed, against their known ones."""
 
@@ -122,13 +138,27 @@ def open_judges(
     opened = open_hull(hull)
     judges: list[Judge] = []
     for source in _expand(sources):
-        check_shareable(source)
-        potential = load_potential_once(source)
-        if any(potential.name == judge.name for judge in judges):
-            raise SettingError(f"the potential {potential.name} is given twice; give it once")
-        opened.check_comparable(potential.name, potential.scale)
-        judges.append(Judge(source, potential.name, potential.scale, opened))
+        judge = open_judge(source, opened)
+        if any(judge.name == other.name for other in judges):
+            raise SettingError(f"the potential {judge.name} is given twice; give it once")
+        judges.append(judge)
     return judges
+
+
+def open_judge(source: PotentialSource, hull: Hull) -> Judge:
+    """Load a potential and check it against its known energies.
+
+    Args:
+        source: see `potentials`; never `auto`.
+        hull: energies of the potential must be comparable with it.
+
+    Raises:
+        ModelError, SettingError: as `open_judges`.
+    """
+    check_shareable(source)
+    potential = load_potential_once(source)
+    hull.check_comparable(potential.name, potential.scale)
+    return Judge(source, potential.name, potential.scale, hull)
 
 
 def _expand(sources: Sequence[PotentialSource]) -> list[PotentialSource]:
@@ -169,7 +199,16 @@ def judge_crystals(
         A result for each crystal, by its number; those without an energy say so.
     """
     with closing(iter_relaxations(crystals, judge.source, limits, workers)) as relaxed:
-        relaxations = dict(relaxed)
+        return place_relaxations(judge, dict(relaxed), metastable=metastable)
+
+
+def place_relaxations(
+    judge: Judge,
+    relaxations: Mapping[int, Relaxation],
+    *,
+    metastable: float = METASTABLE_EV_PER_ATOM,
+) -> dict[int, JudgeResult]:
+    """Place crystals that a judge has relaxed on its hull; see `judge_crystals`."""
     with_energy = [
         (i, relaxation.crystal, relaxation.energy)
         for i, relaxation in sorted(relaxations.items())
@@ -188,6 +227,51 @@ def judge_crystals(
         )
         for i in sorted(relaxations)
     }
+
+
+def disagreement(
+    above_hull: Iterable[Sequence[float | None]], limit: float = METASTABLE_EV_PER_ATOM
+) -> Disagreement:
+    """Return how far the judges' energies above the hull of the same crystals are apart.
+
+    Args:
+        above_hull: for each crystal its energy above the hull by each judge, in eV/atom; None where
+            it has none.
+        limit: eV/atom from which on, exclusive, the difference is large.
+    """
+    ranges = []
+    for energies in above_hull:
+        answers = [energy for energy in energies if energy is not None]
+        if len(answers) > 1:
+            ranges.append(max(answers) - min(answers))
+    large = sum(x > limit for x in ranges)
+    return Disagreement(len(ranges), median(ranges) if ranges else None, large)
+
+
+CALIBRATION_HEADER = (
+    "", "corrections", "hull", "crystals", "mean absolute error, eV/atom", "bias, eV/atom",
+)  # fmt: skip
+
+
+def calibration_rows(
+    judges: Sequence[Judge], calibrations: Sequence[Calibration]
+) -> list[tuple[str | float | None, ...]]:
+    """Return a row of `CALIBRATION_HEADER` for each judge, for reports."""
+    by_name = {calibration.judge: calibration for calibration in calibrations}
+    rows: list[tuple[str | float | None, ...]] = []
+    for judge in judges:
+        found = by_name.get(judge.name)
+        errors: tuple[float | None, ...] = (None, None, None)
+        if found is not None:
+            errors = (found.n, found.mean_absolute_error, found.bias)
+        hull = f"{judge.hull.name}, {judge.hull.date or 'unknown date'}"
+        rows.append((judge.name, judge.correction.value, hull, *errors))
+    return rows
+
+
+def judge_slug(name: str) -> str:
+    """Return the name of a judge as a part of a column's name: m3gnet_mp_2021_2_8_pes."""
+    return "_".join(re.findall(r"[a-z0-9]+", name.lower()))
 
 
 def agreement(above_hull: Sequence[float | None], limit: float) -> Agreement:

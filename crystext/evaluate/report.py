@@ -106,6 +106,18 @@ class LabelCounts(_ReportPart):
     kind: LabelKind = "text"
 
 
+class ReportTable(_ReportPart):
+    """Rows of words and numbers."""
+
+    stage: str
+    name: str
+    """Unique within its stage."""
+    title: str
+    header: list[str]
+    """Titles of the columns; that of the first is often empty."""
+    rows: list[list[Utf8Text | int | float | None]]
+
+
 class StageStatus(_ReportPart):
     """Whether a stage was measured."""
 
@@ -164,6 +176,7 @@ class Report(_ReportPart):
     metrics: list[MetricValue]
     histograms: list[Histogram]
     counts: list[LabelCounts]
+    tables: list[ReportTable] = []
     stages: dict[str, StageStatus]
 
     def metric(self, stage: str, name: str) -> MetricValue | None:

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from crystext.data.shipped import TRAINING_SET
+from crystext.energies.import_path import is_import_path
+from crystext.energies.potentials import AUTO, check_available, potential_name
 from crystext.errors import (
     CrystextError,
     SettingError,
@@ -97,6 +99,7 @@ def evaluate_samples(
         if given is not None:
             # Before a large input is read.
             specify_reference_set(given, None)
+    _check_judges(options)
     if isinstance(workers, int) and workers < 1:
         raise SettingError(f"{workers} workers: expected 1 or more")
     samples = read_samples(source, n, lenient=lenient)
@@ -264,6 +267,7 @@ class _Evaluation:
                 _failure_counts(samples),
                 *(x for result in results for x in result.label_counts),
             ],
+            tables=[x for result in results for x in result.tables],
             stages=self.statuses,
         )
         table = stage_cache.to_table(self.columns)
@@ -272,6 +276,23 @@ class _Evaluation:
         write_text(self.out / "report.json", text + "\n")
         write_page(report, self.columns, [x.crystal for x in samples.samples], self.out)
         return report
+
+
+def _check_judges(options: EvaluationOptions) -> None:
+    """Check that the judges exist and are different, before anything is relaxed."""
+    for source in options.judges:
+        if source == AUTO:
+            raise SettingError("auto chooses one potential: give several by their names")
+        check_available(source)
+    # A function is not called here: one whose potential fails its check is left out later.
+    named = [
+        x
+        for x in (options.potential, *options.judges)
+        if isinstance(x, str | Path) and x != AUTO and not is_import_path(str(x))
+    ]
+    names = [potential_name(source) for source in named] if options.judges else []
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise SettingError(f"the potential {repeated} is given twice; give it once")
 
 
 def _stages_to_run(protocol: Protocol, only: Sequence[str]) -> tuple[str, ...]:

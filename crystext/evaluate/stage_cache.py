@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from crystext.evaluate.report import Histogram, LabelCounts, MetricValue
+from crystext.evaluate.report import Histogram, LabelCounts, MetricValue, ReportTable
 from crystext.evaluate.stage_result import StageResult
 from crystext.runtime.files import write_parquet
 
@@ -37,6 +37,7 @@ class _CacheMetadata(BaseModel):
     metrics: list[MetricValue]
     histograms: list[Histogram]
     counts: list[LabelCounts]
+    tables: list[ReportTable] = []
 
 
 def write_stage(path: Path, cache_key: str, cached: CachedStage, rows: int) -> None:
@@ -49,6 +50,7 @@ def write_stage(path: Path, cache_key: str, cached: CachedStage, rows: int) -> N
         metrics=result.metrics,
         histograms=result.histograms,
         counts=result.label_counts,
+        tables=result.tables,
     )
     table = to_table({"index": range(rows), **result.columns})
     metadata = {_METADATA_KEY: about.model_dump_json().encode()}
@@ -69,7 +71,15 @@ def read_stage(path: Path, stage: str, cache_key: str) -> CachedStage | None:
     if about.cache_key != cache_key:
         return None
     columns = {name: table[name].to_pylist() for name in table.column_names if name != "index"}
-    result = StageResult(stage, columns, about.metrics, about.histograms, about.counts, about.note)
+    result = StageResult(
+        stage,
+        columns,
+        about.metrics,
+        about.histograms,
+        about.counts,
+        about.tables,
+        about.note,
+    )
     return CachedStage(result, about.seconds)
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from crystext.evaluate.report import Histogram, LabelCounts, LabelKind, MetricValue
+from crystext.evaluate.report import (
+    Histogram,
+    LabelCounts,
+    LabelKind,
+    MetricValue,
+    ReportTable,
+)
 from crystext.metrics.base import Better
 from crystext.metrics.intervals import Proportion, mean_interval
 
@@ -29,6 +35,7 @@ class StageResult:
     metrics: list[MetricValue] = field(default_factory=list)
     histograms: list[Histogram] = field(default_factory=list)
     label_counts: list[LabelCounts] = field(default_factory=list)
+    tables: list[ReportTable] = field(default_factory=list)
     note: str = ""
     """A sentence for display, such as on omitted samples; usually empty."""
 
@@ -173,6 +180,31 @@ class StageResult:
                 total=total,
                 reference_total=reference_total,
                 kind=kind,
+            )
+        )
+
+    def add_table(
+        self,
+        name: str,
+        title: str,
+        header: Sequence[str],
+        rows: Iterable[Sequence[str | float | None]],
+    ) -> None:
+        """Add rows of words and numbers.
+
+        Args:
+            name: of the table, unique within the stage.
+            title: for people.
+            header: titles of the columns.
+            rows: a cell for each column; None where there is no value.
+        """
+        self.tables.append(
+            ReportTable(
+                stage=self.stage,
+                name=name,
+                title=title,
+                header=list(header),
+                rows=[list(row) for row in rows],
             )
         )
 

@@ -29,6 +29,8 @@ class SamplerKwargs(TypedDict, total=False):
     """Temperature of elements, and of whether another atom follows."""
     coordinate_temperature: float | None
     """Temperature of coordinates."""
+    cell_temperature: float | None
+    """Temperature of cell lengths and angles in the Wyckoff text, where they follow the atoms."""
     top_p: float
     """Nucleus sampling: sample from the most probable tokens with this total probability."""
     constrained: bool
@@ -38,9 +40,10 @@ class SamplerKwargs(TypedDict, total=False):
 class SamplingKwargs(SamplerKwargs, total=False):
     """Settings of a sampling run; `sampling_run.make_sampling_run` has the defaults."""
 
-    max_attempts_per_sample: int
+    max_attempts_per_sample: int | None
     """Maximum number of texts sampled per crystal, until it satisfies every condition that can be
-    checked; the one that satisfies most is returned."""
+    checked; the one that satisfies most is returned. None is 100 with a filter (`oxidation` or
+    `unit`), else 1."""
     max_atoms: int
     """Maximum number of atoms in the cell."""
     min_distance_ratio: float

@@ -81,6 +81,7 @@ def resolve_settings(
     temperature: float | None = None,
     element_temperature: float | None = None,
     coordinate_temperature: float | None = None,
+    cell_temperature: float | None = None,
     top_p: float = 1.0,
     guidance: float = 1.0,
     constrained: bool = True,
@@ -92,7 +93,8 @@ def resolve_settings(
         conditions: conditions of the crystals to sample.
         seed: see `SamplingSettings`; None takes a random one, which the settings record.
         top_p, guidance, constrained: see `SamplingSettings`.
-        temperature, element_temperature, coordinate_temperature: see `resolve_temperatures`.
+        temperature, element_temperature, coordinate_temperature, cell_temperature: see
+            `resolve_temperatures`.
 
     Raises:
         ModelError: the model does not exist, or one of its files is damaged.
@@ -104,12 +106,14 @@ def resolve_settings(
         text=temperature,
         element=element_temperature,
         coordinate=coordinate_temperature,
+        cell=cell_temperature,
     )
     return SamplingSettings(
         seed=random_seed() if seed is None else seed,
         temperature=settled.text,
         element_temperature=settled.element,
         coordinate_temperature=settled.coordinate,
+        cell_temperature=settled.cell,
         top_p=top_p,
         guidance=guidance,
         constrained=constrained,
@@ -123,22 +127,24 @@ def resolve_temperatures(
     text: float | None,
     element: float | None,
     coordinate: float | None,
+    cell: float | None,
 ) -> Temperatures:
     """Return the temperatures to sample at.
 
     Args:
         model_temperatures: the model's own.
         conditions: conditions of the crystals to sample.
-        text, element, coordinate: the user's temperatures; that of the text also applies to
-            elements and coordinates unless theirs are given. None takes the model's.
+        text, element, coordinate, cell: the user's temperatures; that of the text also applies to
+            the others unless theirs are given. None takes the model's.
     """
     if text is not None:
-        return Temperatures(text, element, coordinate)
+        return Temperatures(text, element, coordinate, cell)
     own = temperatures_for_conditions(model_temperatures, conditions)
     return Temperatures(
         own.text,
         own.element if element is None else element,
         own.coordinate if coordinate is None else coordinate,
+        own.cell if cell is None else cell,
     )
 
 

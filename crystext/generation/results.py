@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import html
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -332,6 +333,11 @@ class Samples(Results[Sample]):
         """Seed of the sampling, also if it was random; None if the samples have several."""
         seeds = {sample.seed for sample in self}
         return seeds.pop() if len(seeds) == 1 else None
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Texts that missed each condition, those sampled again included; see `Attempt`."""
+        return dict(sum((Counter(dict(sample.refused)) for sample in self), Counter()))
 
     def _text(self, result: Sample) -> str | None:
         return result.text

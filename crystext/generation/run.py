@@ -277,6 +277,9 @@ def _sample_lines(prompt: str, attempts: Sequence[Attempt]) -> list[_SampleLine]
             "conditions": [asdict(condition) for condition in attempt.conditions],
             "satisfied": attempt.satisfied,
         }
+        # Where nothing is refused, a line is that of the versions before.
+        if attempt.refused:
+            values["refused"] = dict(attempt.refused)
         text = json.dumps(values) + "\n"
         lines.append(_SampleLine(attempt.index, attempt.failure is None, text))
     return lines

@@ -33,6 +33,10 @@ SMALL_MODEL_BYTES = 256 * 2**20
 and the cache of a thousand texts fits any memory."""
 
 
+FILTER_ATTEMPTS = 100
+"""Texts sampled per crystal, at most, until it passes the filters `oxidation` and `unit`."""
+
+
 def default_batch_size(model: str | Path | ModelFolder, max_attempts_per_sample: int = 1) -> int:
     """Return the default batch size.
 
@@ -184,6 +188,8 @@ class SamplingRun:
             "max_atoms": self.max_atoms,
             "min_distance_ratio": self.min_distance_ratio,
         }
+        if identity["cell_temperature"] in (None, identity["temperature"]):
+            del identity["cell_temperature"]  # as in runs of 0.1, whose cells had that of the text
         if self.format is not None:
             identity["format"] = self.format
         if len(self.conditions) == 1:
@@ -199,7 +205,7 @@ def make_sampling_run(
     n: int,
     conditions: Sequence[Conditions] = (Conditions(),),
     *,
-    max_attempts_per_sample: int = 1,
+    max_attempts_per_sample: int | None = None,
     max_atoms: int = DEFAULT_CONSTRAINTS.max_atoms,
     min_distance_ratio: float = DEFAULT_CONSTRAINTS.min_distance_ratio,
     batch_size: int | None = None,
@@ -227,6 +233,8 @@ def make_sampling_run(
     files = open_model(model)
     files.require_generator()
     settings = resolve_settings(files, conditions, **sampler)
+    if max_attempts_per_sample is None:
+        max_attempts_per_sample = FILTER_ATTEMPTS if any(c.filters for c in conditions) else 1
     if batch_size is None:
         batch_size = default_batch_size(files, max_attempts_per_sample)
     return SamplingRun(

@@ -161,13 +161,13 @@ class CoordinateAutomaton(BatchState):
     def _min_vector_length(self) -> float:
         """Return the least length of a lattice vector, in Å.
 
-        Each required element has to be far enough from its own images, or at least some element.
+        Each required element has to be far enough from its own images, and others as far as they
+        are needed for enough atoms.
         """
         if self.min_distance_ratio == 0:
             return 0.0
         own = np.diagonal(min_distances(self.min_distance_ratio))
-        required, permitted = self._composition.required, self._composition.permitted
-        return float(own[required].max() if len(required) else own[1:][permitted[1:]].min())
+        return self._composition.min_own_distance(own)
 
     def _to_fractional(self, values: Ints) -> Floats:
         fractions: Floats = values / 10.0 ** decimals_of(FieldKind.COORDINATE, self.format)

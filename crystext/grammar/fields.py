@@ -14,7 +14,6 @@ from enum import Enum
 from functools import cache
 
 from crystext.chemistry.elements import SYMBOLS
-from crystext.structures.wyckoff.cell_parameters import free_parameter_names
 from crystext.structures.wyckoff.positions import N_SPACE_GROUPS, wyckoff_positions
 from crystext.text import Format
 from crystext.text.formats import MAX_ANGLE, MAX_LENGTH
@@ -36,6 +35,8 @@ class FieldKind(Enum):
     POSITION = "position"
     ELEMENT_OR_LENGTH = "element or length"
     """The field after an orbit: another orbit, or the cell, which begins with a length."""
+    CELL = "cell"
+    """A length or an angle, whose values are those of its own kind: they share a temperature."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,7 @@ def kind_after_wyckoff(text: str, fmt: Format) -> FieldKind:
     group = int(number) if number in value_texts(FieldKind.GROUP, fmt)[1:] else 1
     first, *rest = lines[-1].split(" ")
     if first[:1].isdigit():
-        names = free_parameter_names(group)
-        return (
-            FieldKind.LENGTH if len(names[min(len(rest), len(names) - 1)]) == 1 else FieldKind.ANGLE
-        )
+        return FieldKind.CELL
     if not rest:
         return FieldKind.ELEMENT
     if len(rest) == 1 and not rest[0][-1:].isalpha():

@@ -165,7 +165,7 @@ class AnyTokenizerSampler:
         self, request: Request, prompt_tokens: list[int], generated: torch.Tensor
     ) -> list[float]:
         settings, fmt = self.settings, self.format
-        if settings.element_temperature is None and settings.coordinate_temperature is None:
+        if settings.has_one_temperature:
             return [settings.temperature] * len(generated)
         start = len(self._text(prompt_tokens))
         texts = (self._text(prompt_tokens + row)[start:] for row in generated.tolist())

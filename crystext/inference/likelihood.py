@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 _CELL_LINES = ("lengths", "angles", "cell")
 """Kinds of lines that describe the cell, as in `Format.line_kinds`."""
 
+_MIN_DEVIATION = 0.5
+"""Nats; least standard deviation of an atom's log-probability in `Score.surprises`."""
+
 _MAX_LOGITS = 2**24
 """Maximum number of logits in memory."""
 
@@ -48,6 +51,11 @@ class ScoredText:
     """The characters that each of T tokens adds; the last one is the end and adds none."""
     log_probabilities: Floats
     """In nats, each given the prompt and the tokens before it; shape (T,)."""
+    expected: Floats
+    """The mean of the log-probability of a token that the model draws itself, in nats: minus the
+    entropy; shape (T,)."""
+    variances: Floats
+    """The variance of that log-probability; shape (T,)."""
     lines: Ints
     """Which line of the text a token belongs to, from 0; the end is a line of its own. Shape (T,).
     A token that spans lines counts for the last of them."""
@@ -60,9 +68,21 @@ class ScoredText:
     @cached_property
     def per_line(self) -> Floats:
         """Log-probability of each line, in nats: lengths, angles, then two per atom, the end."""
-        count = self.text.count("\n") + 2
-        sums = np.zeros(count)
-        np.add.at(sums, self.lines, self.log_probabilities)
+        return self._sums_per_line(self.log_probabilities)
+
+    @cached_property
+    def expected_per_line(self) -> Floats:
+        """Of each line, in nats: what the model expects of its own texts, shape as `per_line`."""
+        return self._sums_per_line(self.expected)
+
+    @cached_property
+    def variance_per_line(self) -> Floats:
+        """Variance of each line's log-probability in its own texts, shape as `per_line`."""
+        return self._sums_per_line(self.variances)
+
+    def _sums_per_line(self, values: Floats) -> Floats:
+        sums = np.zeros(self.text.count("\n") + 2)
+        np.add.at(sums, self.lines, values)
         return sums
 
     @property
@@ -150,6 +170,28 @@ class Score:
             for place, site in enumerate(order)
         ]
         return tuple(sorted(scores, key=lambda score: score.site))
+
+    @cached_property
+    def surprises(self) -> tuple[float, ...]:
+        """How improbable each atom is beside what the model draws itself, in the crystal's order.
+
+        In standard deviations: the expected log-probability of a token drawn from the model minus
+        that of the actual one, summed over the tokens of the atom, over the root of the summed
+        variances (a deviation below 0.5 nats counts as 0.5). Each term has the mean 0 in texts that
+        the model draws, whatever the entropy: a free coordinate, of which the model knows nothing,
+        is not surprising.
+
+        Raises:
+            SettingError: the format does not list every atom on lines of its own.
+        """
+        self._require_sites()
+        excess = np.mean([x.expected_per_line - x.per_line for x in self.readings], axis=0)
+        variance = np.mean([x.variance_per_line for x in self.readings], axis=0)
+        pairs = [values[2:-1].reshape(-1, 2).sum(axis=1) for values in (excess, variance)]
+        in_text_order = pairs[0] / np.maximum(np.sqrt(pairs[1]), _MIN_DEVIATION)
+        surprises = np.empty(len(self.crystal))
+        surprises[self.crystal.text_order()] = in_text_order
+        return tuple(surprises.tolist())
 
     def _require_sites(self) -> None:
         if not self.format.lists_sites:
@@ -273,13 +315,16 @@ class LikelihoodScorer:
         readings: dict[int, ScoredText] = {}
         with torch.inference_mode():
             for batch in self._batches([len(ids) for ids, _ in rows]):
-                chances = self._log_probabilities([rows[i] for i in batch], start)
-                for i, chance in zip(batch, chances, strict=True):
+                measured = self._token_statistics([rows[i] for i in batch], start)
+                for i, statistics in zip(batch, measured, strict=True):
                     tokens = token_texts(tokenizer, rows[i][0][start:-1])
                     lines = _line_of_each_token(tokens)
                     end = texts[i].count("\n") + 1
                     readings[i] = ScoredText(
-                        texts[i], (*tokens, ""), chance, np.array([*lines, end], dtype=np.int64)
+                        texts[i],
+                        (*tokens, ""),
+                        *statistics,
+                        np.array([*lines, end], dtype=np.int64),
                     )
         return [readings[i] for i in range(len(texts))]
 
@@ -295,18 +340,29 @@ class LikelihoodScorer:
         if batch:
             yield batch
 
-    def _log_probabilities(
+    def _token_statistics(
         self, rows: list[tuple[list[int], list[int]]], start: int
-    ) -> list[Floats]:
-        """Return the log-probability of each token after the first `start`, row by row."""
+    ) -> list[tuple[Floats, Floats, Floats]]:
+        """Return what `ScoredText` has of each token after the first `start`, row by row.
+
+        These are log-probabilities, their expectations and their variances.
+        """
         filler = int(self.model.tokenizer.eos_token_id)
         ids_B_T = torch.from_numpy(pad_rows(rows, filler)[0])
         device = next(self._network.parameters()).device
         logits = self._network(input_ids=ids_B_T.to(device)).logits[:, start - 1 : -1].float()
         chosen = ids_B_T[:, start:].to(device)
-        chances = logits.log_softmax(dim=-1).gather(2, chosen[..., None]).squeeze(2)
-        found = chances.double().cpu().numpy()
-        return [np.array(found[row, : len(ids) - start]) for row, (ids, _) in enumerate(rows)]
+        chances_B_T_V = logits.log_softmax(dim=-1)
+        actual = chances_B_T_V.gather(2, chosen[..., None]).squeeze(2)
+        # A token without any probability has none in the sums.
+        weights = chances_B_T_V.clamp_(min=-1e4).exp()
+        expected = weights.mul_(chances_B_T_V).sum(dim=-1)
+        variances = weights.mul_(chances_B_T_V).sum(dim=-1) - expected**2
+        found = [x.double().cpu().numpy() for x in (actual, expected, variances.clamp(min=0))]
+        return [
+            (found[0][row, :count], found[1][row, :count], found[2][row, :count])
+            for row, count in enumerate(len(ids) - start for ids, _ in rows)
+        ]
 
 
 def _line_of_each_token(tokens: Sequence[str]) -> list[int]:

@@ -321,7 +321,7 @@ class CompletionReader:
         allowed: Bools = np.zeros(logits.shape, dtype=np.bool_)
         for i, some in enumerate(masks.values()):
             allowed[i, : len(some) - first] = some[first:]
-        field = FieldKind.LENGTH if kind in _CELL_KINDS else _FIELD_KINDS[kind]
+        field = FieldKind.CELL if kind in _CELL_KINDS else _FIELD_KINDS[kind]
         return np.asarray(first + batch.draw(field, logits, allowed, rows=rows))
 
 

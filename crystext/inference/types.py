@@ -17,7 +17,7 @@ DEFAULT_CONSTRAINTS = Constraints(min_distance_ratio=0.65)
 """The default constraints: minimum distances, and at most 20 atoms."""
 
 
-_OPTIONAL_TEMPERATURES = ("element_temperature", "coordinate_temperature")
+_OPTIONAL_TEMPERATURES = ("element_temperature", "coordinate_temperature", "cell_temperature")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,10 @@ class SamplingSettings:
     compositions vary and coordinates stay precise."""
     coordinate_temperature: float | None = None
     """For coordinates; None is `temperature`."""
+    cell_temperature: float | None = None
+    """For lengths and angles of a Wyckoff text, which follow the atoms; None is `temperature`. A
+    low one gives the cell that suits the atoms best. A text that begins with the cell has
+    `temperature` for it, because the cell then determines which crystal follows."""
     top_p: float = 1.0
     """Sample from the smallest set of most probable tokens with this total probability."""
     guidance: float = 1.0
@@ -67,6 +71,11 @@ class SamplingSettings:
                 "1 is off, try 1.5"
             )
 
+    @property
+    def has_one_temperature(self) -> bool:
+        """Whether all fields have `temperature`."""
+        return all(getattr(self, name) is None for name in _OPTIONAL_TEMPERATURES)
+
     def temperature_of(self, kind: FieldKind | None) -> float:
         """Return the temperature for fields of a kind; None for texts without a grammar."""
         own = None
@@ -74,6 +83,8 @@ class SamplingSettings:
             own = self.element_temperature
         elif kind is FieldKind.COORDINATE:
             own = self.coordinate_temperature
+        elif kind is FieldKind.CELL:
+            own = self.cell_temperature
         return self.temperature if own is None else own
 
 
@@ -110,6 +121,9 @@ class Attempt:
     """Number of texts sampled until this one was taken."""
     conditions: tuple[ConditionResult, ...] = ()
     """The conditions, and whether the crystal satisfies each."""
+    refused: tuple[tuple[str, int], ...] = ()
+    """How many of the texts sampled until this one, itself included, missed each condition; a text
+    that is not a crystal counts as `no_crystal`. Empty if texts are sampled once."""
     checked_crystal: Crystal | None = field(default=None, compare=False, repr=False)
     """The decoded crystal if its conditions were checked; otherwise None. Not stored in files."""
 

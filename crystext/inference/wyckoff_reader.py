@@ -209,7 +209,7 @@ class WyckoffReader:
                 rows, allowed = rows[some], allowed[some]
                 logits = logits[torch.from_numpy(some)]
             number = batch.extra_draw if kind is TokenKind.FIRST_WHOLE else None
-            field = _FIELD_KINDS.get(kind, FieldKind.LENGTH)
+            field = _FIELD_KINDS.get(kind, FieldKind.CELL)
             values = first + batch.draw(field, logits, allowed, rows=rows, number=number)
         tokens[rows] = self.ids.choices[kind][values - first]
         for row, value in zip(rows.tolist(), values.tolist(), strict=True):

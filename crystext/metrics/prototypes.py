@@ -23,8 +23,14 @@ from typing import NamedTuple
 import numpy as np
 
 from crystext.chemistry.elements import SYMBOLS
+from crystext.structures.crystal import Crystal
 from crystext.structures.wyckoff.normalizer import euclidean_normalizer
-from crystext.structures.wyckoff.orbits import WyckoffCrystal, equivalent_sites, representatives
+from crystext.structures.wyckoff.orbits import (
+    WyckoffCrystal,
+    equivalent_sites,
+    representatives,
+    to_wyckoff_or_none,
+)
 from crystext.structures.wyckoff.positions import wyckoff_positions
 
 _GENERIC = np.array([0.1234567, 0.2718282, 0.3819660])
@@ -32,7 +38,7 @@ _GENERIC = np.array([0.1234567, 0.2718282, 0.3819660])
 
 _Letters = tuple[tuple[str, tuple[str, ...]], ...]
 """For each element, the letters of its orbits."""
-_Key = tuple[int, tuple[object, ...]]
+PrototypeKey = tuple[int, tuple[object, ...]]
 
 
 class Novelty(Enum):
@@ -61,9 +67,9 @@ class Prototype(NamedTuple):
 class PrototypeIndex:
     """The prototypes of known crystals."""
 
-    _names: dict[_Key, str] = field(default_factory=dict)
+    _names: dict[PrototypeKey, str] = field(default_factory=dict)
     """A crystal of each prototype, whatever its elements."""
-    _exchanges: dict[_Key, str] = field(default_factory=dict)
+    _exchanges: dict[PrototypeKey, str] = field(default_factory=dict)
     """The same with all elements but one."""
 
     def __len__(self) -> int:
@@ -72,7 +78,7 @@ class PrototypeIndex:
 
     def add(self, prototype: Prototype, name: str) -> None:
         """Add the prototype of a known crystal."""
-        self._names.setdefault(_anonymous_key(prototype), name)
+        self._names.setdefault(anonymous_key(prototype), name)
         for key in _exchange_keys(prototype):
             self._exchanges.setdefault(key, name)
 
@@ -84,7 +90,7 @@ class PrototypeIndex:
         settings = equivalent_settings(prototype)
         for keys, names, novelty in (
             (map(_exchange_keys, settings), self._exchanges, Novelty.SUBSTITUTION),
-            (([_anonymous_key(x)] for x in settings), self._names, Novelty.KNOWN_PROTOTYPE),
+            (([anonymous_key(x)] for x in settings), self._names, Novelty.KNOWN_PROTOTYPE),
         ):
             name = next((names[key] for some in keys for key in some if key in names), None)
             if name is not None:
@@ -100,12 +106,28 @@ def prototype_of(crystal: WyckoffCrystal) -> Prototype:
     )
 
 
+def find_prototype(crystal: Crystal) -> Prototype | None:
+    """Return the prototype of a crystal by spglib at 0.1 Å; None if it finds no symmetry."""
+    orbits = to_wyckoff_or_none(crystal)
+    return None if orbits is None else prototype_of(orbits)
+
+
 def make_prototype(space_group: int, orbits: list[tuple[str, str]]) -> Prototype:
     """Return the prototype of a space group and the symbol and letter of each orbit."""
     letters: dict[str, list[str]] = defaultdict(list)
     for symbol, letter in orbits:
         letters[symbol].append(letter)
     return Prototype(space_group, tuple((s, tuple(sorted(letters[s]))) for s in sorted(letters)))
+
+
+def prototype_label(prototype: Prototype) -> str:
+    """Return a label that equal prototypes share, whatever their elements: `225 a b`.
+
+    It is the space group with the letters of each element, in the setting whose letters come first;
+    of two enantiomorphic groups each has its own.
+    """
+    letters = min(anonymous_key(setting)[1] for setting in equivalent_settings(prototype))
+    return " ".join([str(prototype.space_group), *("".join(x) for x in letters)])
 
 
 def equivalent_settings(prototype: Prototype) -> list[Prototype]:
@@ -151,11 +173,12 @@ def _image_letter(space_group: int, letter: str, choice: int) -> str:
     return next(other.letter for other in alike if len(representatives(other, sites)))
 
 
-def _anonymous_key(prototype: Prototype) -> _Key:
+def anonymous_key(prototype: Prototype) -> tuple[int, tuple[tuple[str, ...], ...]]:
+    """Return what prototypes have in common that are the same whatever their elements are."""
     return prototype.space_group, tuple(sorted(letters for _, letters in prototype.letters))
 
 
-def _exchange_keys(prototype: Prototype) -> list[_Key]:
+def _exchange_keys(prototype: Prototype) -> list[PrototypeKey]:
     """Return the key of a prototype with each of its elements left open."""
     letters = prototype.letters
     return [

@@ -30,5 +30,12 @@ METRICS: Registry[Metric] = Registry(
         "wasserstein_density": f"{_METRICS}.distributions:WASSERSTEIN_DENSITY",
         "wasserstein_n_elements": f"{_METRICS}.distributions:WASSERSTEIN_N_ELEMENTS",
         "space_groups": f"{_METRICS}.space_group_distribution:SPACE_GROUPS",
+        "contact_below_75": f"{_METRICS}.contact_distances:CONTACT_BELOW_75",
+        "contact_below_85": f"{_METRICS}.contact_distances:CONTACT_BELOW_85",
+        "isolated_atom": f"{_METRICS}.contact_distances:ISOLATED_ATOM",
+        "prototypes": f"{_METRICS}.prototype_diversity:PROTOTYPES",
+        "elements_out_of_range": f"{_METRICS}.element_frequencies:ELEMENTS_OUT_OF_RANGE",
+        "lowest_element_ratio": f"{_METRICS}.element_frequencies:LOWEST_ELEMENT_RATIO",
+        "highest_element_ratio": f"{_METRICS}.element_frequencies:HIGHEST_ELEMENT_RATIO",
     },
 )

@@ -65,7 +65,8 @@ class Temperatures:
     """Stored in generation_config.json, where other programs find it."""
     element: float | None = None
     coordinate: float | None = None
-    """None is that of the text; crystext.json has these two."""
+    cell: float | None = None
+    """None is that of the text; crystext.json has these three."""
 
 
 DEFAULT_TEMPERATURES = Temperatures()
@@ -80,6 +81,7 @@ class ModelDescription:
     """None if the folder holds a whole model."""
     element_temperature: float | None = None
     coordinate_temperature: float | None = None
+    cell_temperature: float | None = None
     sample_format: Format | None = None
     """The format that is sampled by default; None is `format`."""
     generates: bool = True
@@ -132,7 +134,9 @@ class ModelFolder:
                     f"{path} is damaged: {describe_error(error, 'its values are of another kind')}"
                 ) from None
         about = self.description
-        return Temperatures(text, about.element_temperature, about.coordinate_temperature)
+        return Temperatures(
+            text, about.element_temperature, about.coordinate_temperature, about.cell_temperature
+        )
 
     @property
     def default_format(self) -> str | None:
@@ -302,9 +306,9 @@ def read_description(folder: Path) -> ModelDescription:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         fmt = get_format(found["format"])
-        element, coordinate = (
+        element, coordinate, cell = (
             None if (value := found.get(f"{kind}_temperature")) is None else float(value)
-            for kind in ("element", "coordinate")
+            for kind in ("element", "coordinate", "cell")
         )
         drawn = found.get("sample_format")
         sample_format = None if drawn is None else get_format(drawn)
@@ -329,7 +333,9 @@ def read_description(folder: Path) -> ModelDescription:
             f"{describe_error(error, 'its values are of another kind')}"
         ) from None
     generates = bool(found.get("generates", True))
-    return ModelDescription(fmt, base, element, coordinate, sample_format, generates, objective)
+    return ModelDescription(
+        fmt, base, element, coordinate, cell, sample_format, generates, objective
+    )
 
 
 def write_description(folder: Path, description: ModelDescription) -> None:
@@ -343,7 +349,7 @@ def write_description(folder: Path, description: ModelDescription) -> None:
             "quantize": description.base.quantize,
             "dtype": description.base.dtype,
         }
-    for name in ("element_temperature", "coordinate_temperature"):
+    for name in ("element_temperature", "coordinate_temperature", "cell_temperature"):
         if (value := getattr(description, name)) is not None:
             content[name] = value
     if description.sample_format is not None:

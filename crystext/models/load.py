@@ -125,6 +125,7 @@ def save_model(
             stands_on,
             temperatures.element,
             temperatures.coordinate,
+            temperatures.cell,
             sample_format,
             generates=generates,
         )

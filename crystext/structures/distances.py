@@ -318,6 +318,25 @@ def image_distances(lattice: Floats, points: Floats, positions: Floats) -> Float
     return distances
 
 
+def pair_distances(lattice: Floats, positions: Floats) -> Floats:
+    """Return the distances of all atoms from the nearest images of each other, and of themselves.
+
+    Args:
+        lattice: basis vectors as rows, Å; shape (3, 3).
+        positions: fractional coordinates; shape (N, 3).
+
+    Returns:
+        Å; shape (N, N). The diagonal is the shortest lattice vector.
+    """
+    basis = minkowski_reduce(lattice[None])[0]
+    away = (positions[None] - positions[:, None]) @ lattice @ np.linalg.inv(basis)
+    away -= np.round(away)
+    images = (away @ basis)[:, :, None] + _NEIGHBOURS_3D @ basis
+    found: Floats = np.sqrt((images**2).sum(axis=3).min(axis=2))
+    np.fill_diagonal(found, np.linalg.norm(basis[0]))
+    return found
+
+
 def has_min_distances(lattice: Floats, positions: Floats, numbers: Ints, ratio: float) -> bool:
     """Return whether all atoms of a crystal, images included, keep the minimum distances.
 
@@ -329,12 +348,7 @@ def has_min_distances(lattice: Floats, positions: Floats, numbers: Ints, ratio: 
     """
     if ratio == 0:
         return True
-    basis = minkowski_reduce(lattice[None])[0]
-    away = (positions[None] - positions[:, None]) @ lattice @ np.linalg.inv(basis)
-    away -= np.round(away)
-    images = (away @ basis)[:, :, None] + _NEIGHBOURS_3D @ basis
-    found: Floats = np.sqrt((images**2).sum(axis=3).min(axis=2))
-    np.fill_diagonal(found, np.linalg.norm(basis[0]))
+    found = pair_distances(lattice, positions)
     wanted = min_distances(ratio)[numbers[:, None], numbers]
     return bool((found >= wanted - 1e-6).all())
 

@@ -97,7 +97,8 @@ class Recipe(StrictModel):
     """Default sampling temperature of the model, saved in the model folder."""
     element_temperature: float | None = Field(None, gt=0)
     coordinate_temperature: float | None = Field(None, gt=0)
-    """Temperatures of elements and of coordinates, if different (see `SamplingSettings`)."""
+    cell_temperature: float | None = Field(None, gt=0)
+    """Temperatures of elements, coordinates and cells, if different (see `SamplingSettings`)."""
     sample_format: str | None = None
     """Default text format for sampling: `wyckoff`, if a task teaches it, or the `format`, as for
     None."""
@@ -115,7 +116,12 @@ class Recipe(StrictModel):
 
     def temperatures(self) -> Temperatures:
         """Return the default sampling temperatures of a model of this recipe."""
-        return Temperatures(self.temperature, self.element_temperature, self.coordinate_temperature)
+        return Temperatures(
+            self.temperature,
+            self.element_temperature,
+            self.coordinate_temperature,
+            self.cell_temperature,
+        )
 
     def sample_format_object(self) -> Format | None:
         """Return the default text format for sampling; None is the model's own."""

@@ -25,6 +25,7 @@ _CHANGEABLE_SETTINGS = {
     "temperature",
     "element_temperature",
     "coordinate_temperature",
+    "cell_temperature",
     "sample_format",
     "evaluate_every",
     "checkpoint_every",

@@ -81,6 +81,7 @@ def sampled_validity(
         temperature=temperatures.text,
         element_temperature=temperatures.element,
         coordinate_temperature=temperatures.coordinate,
+        cell_temperature=temperatures.cell,
         constrained=False,
     )
     request = Request(

@@ -99,6 +99,7 @@ def ask(
         temperature=asked.text,
         element_temperature=asked.element,
         coordinate_temperature=asked.coordinate,
+        cell_temperature=asked.cell,
         guidance=options.guidance,
     )
     fmt = get_format(options.text_format)

@@ -1,16 +1,21 @@
 """Measure `crystext discover`: time to the first candidate, other systems, kills, efficiency.
 
-    python -m evaluation.measure.discover --work /tmp/discover --minutes 10 --kills 10 \
+    python -m evaluation.measure.discover --work /tmp/discover --kills 10 \
         --out evaluation/results/YYYY-MM-DD_weights-DIGEST7/discover.json
 
-- `first`: `crystext discover --chemical-system Li-P-O --n 10` with the budget; when the first
+- `first`: `crystext discover --chemical-system Li-P-O --n 10 --budget 10m`; when the first
   candidate was in `candidates.csv`, and whether the report is complete.
-- `systems`: the same with each of `SYSTEMS`; new candidates below the limit, by the first judge and
-  by all.
+- `systems`: a search of each of `SYSTEMS` for 5 candidates, for `--minutes` at most; new candidates
+  below the limit, by the first judge and by all.
 - `kills`: a search of some rounds is killed at random moments and continued; whether rounds,
   candidates and CIFs have the same bytes as one that was left alone.
-- `efficiency`: candidates per CPU hour of a search, and of sampling and relaxing everything until
-  the same CPU time is spent; both in this run, on the same systems.
+- `efficiency`: candidates per CPU hour of a search for `--efficiency-minutes`, and of sampling and
+  relaxing everything with the same limits until the same CPU time is spent; both in this run, on
+  the same systems. The CPU time of the search includes its start, its second judge and its report;
+  that of the other has none of these.
+
+What is measured is kept in the folder of `--work`: the same command continues after an
+interruption, with the same parts or more.
 
 The exit status is 1 where the first candidate took more than two minutes, fewer than eight of the
 other systems have candidates, a byte differs, or the search is less than three times as efficient.
@@ -23,19 +28,21 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from crystext.conditions import Conditions
 from crystext.discover.known_crystals import CrystalMatcher, KnownCrystals
 from crystext.energies.judges import judge_crystals, open_judges
 from crystext.energies.relax import RelaxationLimits
 from crystext.lm import CrystalLM
+from crystext.runtime.files import write_json
 from evaluation.result_file import Report, rounded, write_result
 
 FIRST = "Li-P-O"
@@ -53,23 +60,38 @@ MIN_SYSTEMS = 8
 MIN_RATIO = 3.0
 
 _BELOW = 0.1
-_RELAXED_AT_ONCE = 4
+_RELAXED_AT_ONCE, _STEPS = 12, 300
 
 
-def measure(work: Path, minutes: float, kills: int, parts: Sequence[str]) -> Report:
-    """Measure the parts that are named."""
-    found: Report = {"minutes": minutes}
-    if "first" in parts:
-        found["first"] = first_candidate(work / "first", FIRST, minutes, 10)
-    if "systems" in parts:
-        found["systems"] = {
-            system: first_candidate(work / system, system, minutes, 10) for system in SYSTEMS
-        }
-    if "kills" in parts:
-        found["kills"] = measure_kills(work, kills)
-    if "efficiency" in parts:
-        found["efficiency"] = measure_efficiency(work, minutes)
-    return found
+def measure(work: Path, asked: argparse.Namespace) -> Report:
+    """Measure the parts that are asked for; those in the folder are taken from it."""
+    work.mkdir(parents=True, exist_ok=True)
+    measures: dict[str, Callable[[], Report]] = {
+        "first": lambda: first_candidate(work / "first", FIRST, 10, 10),
+        "systems": lambda: {
+            system: kept(
+                work / f"{system}.json",
+                lambda system=system: first_candidate(work / system, system, asked.minutes, 5),
+            )
+            for system in SYSTEMS
+        },
+        "kills": lambda: measure_kills(work, asked.kills),
+        "efficiency": lambda: measure_efficiency(work, asked.efficiency_minutes),
+    }
+    limits = {"minutes": asked.minutes, "efficiency_minutes": asked.efficiency_minutes}
+    return limits | {
+        name: kept(work / f"{name}.json", measures[name])
+        for name in measures
+        if name in asked.parts
+    }
+
+
+def kept(path: Path, measured: Callable[[], Report]) -> Report:
+    """Return what a file has; measure and write it if there is none."""
+    if not path.is_file():
+        write_json(path, measured())
+    report: Report = json.loads(path.read_text(encoding="utf-8"))
+    return report
 
 
 def misses(report: Report) -> bool:
@@ -92,6 +114,7 @@ def command(system: str, out: Path, *limits: object) -> list[str]:
 
 def first_candidate(out: Path, system: str, minutes: float, n: int) -> Report:
     """Run a search; return when its first candidate was on disk, and what it found."""
+    shutil.rmtree(out, ignore_errors=True)
     started = time.monotonic()
     process = subprocess.Popen(command(system, out, "--n", n, "--budget", f"{minutes:g}m"))
     first = None
@@ -100,16 +123,26 @@ def first_candidate(out: Path, system: str, minutes: float, n: int) -> Report:
             first = time.monotonic() - started
         time.sleep(0.2)
     rows = read_table(out)
-    judges = [row["judges_below"].split(" of ") for row in rows]
+    summary = json.loads((out / "search.json").read_text(encoding="utf-8"))
     return {
         "exit_status": process.returncode,
+        "judges": [judge["name"] for judge in summary["judges"]],
         "first_candidate_s": rounded(first, 1),
         "seconds": round(time.monotonic() - started, 1),
         "candidates": len(rows),
-        "by_all_judges": sum(below == answers for below, answers in judges),
+        "by_all_judges": sum(agree(row) for row in rows),
+        "novelty": dict(Counter(row["novelty"] for row in rows)),
         "report": (out / "report.html").is_file(),
-        "ending": json.loads((out / "search.json").read_text())["ending"] if rows else None,
+        "ending": summary["ending"],
+        "rounds": summary["rounds"],
+        "texts": summary["funnel"][0]["count"],
     }
+
+
+def agree(row: Mapping[str, str]) -> bool:
+    """Return whether all judges that have an answer find a candidate below the limit."""
+    below, answers = row["judges_below"].split(" of ")
+    return below == answers
 
 
 def read_table(out: Path) -> list[dict[str, str]]:
@@ -126,6 +159,8 @@ def measure_kills(work: Path, kills: int, rounds: int = 3) -> Report:
     limits = ("--n-atoms", "2-8", "--texts-per-round", 40, "--relaxed-per-round", 4)
     limits = (*limits, "--rounds", rounds)
     alone, killed = work / "alone", work / "killed"
+    for folder in (alone, killed):
+        shutil.rmtree(folder, ignore_errors=True)
     started = time.monotonic()
     subprocess.run(command(FIRST, alone, *limits), check=True)
     seconds = time.monotonic() - started
@@ -157,21 +192,16 @@ def contents(out: Path) -> dict[str, bytes]:
 
 def measure_efficiency(work: Path, minutes: float) -> Report:
     """Compare candidates per CPU hour with sampling and relaxing everything."""
-    systems: dict[str, Any] = {}
-    for system in EFFICIENCY_SYSTEMS:
-        out = work / f"efficiency-{system}"
-        before = _children_cpu()
-        limits = ("--budget", f"{minutes:g}m", "--workers", 1, "--patience", 1000)
-        subprocess.run(command(system, out, *limits), check=True)
-        seconds = _children_cpu() - before
-        systems[system] = {
-            "cpu_s": round(seconds, 1),
-            "search": len(read_table(out)),
-            "everything": relax_everything(system, seconds),
-        }
+    systems = {
+        system: kept(
+            work / f"efficiency-{system}.json",
+            lambda system=system: compare_efficiency(work, system, minutes),
+        )
+        for system in EFFICIENCY_SYSTEMS
+    }
     hours = sum(row["cpu_s"] for row in systems.values()) / 3600
     search = sum(row["search"] for row in systems.values()) / hours
-    everything = sum(row["everything"] for row in systems.values()) / hours
+    everything = sum(row["everything"]["candidates"] for row in systems.values()) / hours
     return {
         "systems": systems,
         "search_per_cpu_hour": rounded(search, 1),
@@ -180,25 +210,45 @@ def measure_efficiency(work: Path, minutes: float) -> Report:
     }
 
 
-def relax_everything(system: str, seconds: float) -> int:
+def compare_efficiency(work: Path, system: str, minutes: float) -> Report:
+    """Return the candidates of a search, and of relaxing everything in the same CPU time."""
+    out = work / f"efficiency-{system}"
+    shutil.rmtree(out, ignore_errors=True)
+    before = _children_cpu()
+    limits = ("--budget", f"{minutes:g}m", "--workers", 1, "--patience", 1000)
+    subprocess.run(command(system, out, *limits), check=True)
+    seconds = _children_cpu() - before
+    rows = read_table(out)
+    return {
+        "cpu_s": round(seconds, 1),
+        "search": len(rows),
+        "search_by_all_judges": sum(agree(row) for row in rows),
+        "search_novelty": dict(Counter(row["novelty"] for row in rows)),
+        "everything": relax_everything(system, seconds),
+    }
+
+
+def relax_everything(system: str, seconds: float) -> Report:
     """Return the candidates of sampling and relaxing each crystal, in so much CPU time."""
     started = time.process_time()
     conditions = Conditions.from_keywords(chemical_system=system)
     samples = CrystalLM.load().iter_samples(100_000, seed=1, **conditions.requested())
     (judge,), known, matcher = open_judges(["auto"])[:1], KnownCrystals(), CrystalMatcher()
-    count = 0
+    limits = RelaxationLimits(steps=_STEPS, seconds=3600.0)
+    count, relaxed = 0, 0
     while time.process_time() - started < seconds:
-        drawn = [next(samples).crystal for _ in range(_RELAXED_AT_ONCE - 1)]
+        drawn = [next(samples).crystal for _ in range(_RELAXED_AT_ONCE)]
         crystals = {i: crystal for i, crystal in enumerate(drawn) if crystal is not None}
-        # So few are relaxed in this process, whose time is counted.
-        for result in judge_crystals(judge, crystals, RelaxationLimits(seconds=3600.0)).values():
+        relaxed += len(crystals)
+        # One worker is this process, whose time is counted.
+        for result in judge_crystals(judge, crystals, limits, workers=1).values():
             crystal, above = result.relaxation.crystal, result.above_hull
             if crystal is None or above is None or above >= _BELOW or not result.converged:
                 continue
             if matcher.find(crystal) is None and known.match(crystal) is None:
                 matcher.add("", crystal)
                 count += 1
-    return count
+    return {"candidates": count, "relaxed": relaxed}
 
 
 def _children_cpu() -> float:
@@ -213,14 +263,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parts = ("first", "systems", "kills", "efficiency")
     parser.add_argument("--work", type=Path, required=True, help="new folder for the searches")
-    parser.add_argument("--minutes", type=float, default=10, help="budget of each search")
+    parser.add_argument("--minutes", type=float, default=4, help="budget of each system")
+    parser.add_argument(
+        "--efficiency-minutes", type=float, default=2, help="budget of each search of efficiency"
+    )
     parser.add_argument("--kills", type=int, default=10, help="number of kills")
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="what to measure")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     asked = parser.parse_args(arguments)
     return write_result(
         asked.out,
-        lambda: measure(asked.work, asked.minutes, asked.kills, asked.parts),
+        lambda: measure(asked.work, asked),
         script=__file__,
         arguments=arguments,
         packages=("ase", "chgnet", "matgl", "torch"),

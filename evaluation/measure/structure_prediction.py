@@ -11,9 +11,10 @@ result says of how many texts. Proposals are ranked by
     score = ln(texts of the group) + a ln P(most probable text) - predicted / tau_p - E / tau_e
 
 with the energy above the hull that the shipped predictor expects, and, for the rate by energy, the
-energy per atom that the potential gives of the crystal as it was drawn. Temperature, a and tau_p,
-then tau_e, are chosen on formulas of MP-20 validation, for the most matches at 1 and at 20, and at
-1. The test formulas are measured once with these.
+energy per atom that the potential gives of the crystal as it was drawn. First a and tau_p, for the
+most matches at 1 and at 20, then tau_e, for the most at 1, are chosen on formulas of MP-20
+validation. Each temperature has its share of the texts, and the result has the rates of each on
+validation. The test formulas are measured once.
 
 The draws of each formula are a line of a file of `--work`: a measurement that was stopped goes on.
 `--ground-states` writes the table of `crystext discover`: how probable it is that a crystal of
@@ -35,12 +36,15 @@ from typing import Any
 import numpy as np
 
 from crystext.energies.potentials import choose_potential, potential_name
+from crystext.metrics.intervals import mean_interval
 from crystext.metrics.proposals import probability_among
 from crystext.models.layout import SHIPPED
 from crystext.runtime.files import write_json
 from evaluation.proposals import (
     MAX_PROPOSALS,
+    OWN,
     Drawn,
+    TextTemperatures,
     Weights,
     draw_all,
     potential_energies,
@@ -50,47 +54,45 @@ from evaluation.result_file import Report, progress, rounded, share, write_resul
 
 BARS = {"at_1": 0.62, "by_energy": 0.68, "at_20": 0.82}
 
-OWN = "own"
-"""The model's own temperature, in place of a number."""
-
 LIKELIHOOD_WEIGHTS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0)
 PREDICTED_TAUS = (math.inf, 0.4, 0.2, 0.1, 0.05)
 ENERGY_TAUS = (0.4, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01)
 """What is tried on validation; eV/atom."""
 
-SIZES = ((1, 4), (5, 8), (9, 12), (13, 20))
+SIZES = ((1, 8), (9, 20))
 """Numbers of atoms of the table of ground states, first and last."""
 
 
 def measure(given: argparse.Namespace) -> Report:
     """Return what is chosen on validation, and the rates on test."""
     given.work.mkdir(parents=True, exist_ok=True)
-    tried = {text: _draw(given, "mp20_val", text) for text in given.temperatures}
-    choices = {text: choose_ranking(drawn) for text, drawn in tried.items()}
-    text = max(choices, key=lambda x: choices[x][1])
-    weights = choices[text][0]
-    known = _energies(given, tried[text], weights, "validation")
-    by_energy = choose_energy(tried[text], weights, known)
+    tried, tested = _draw(given, "mp20_val"), _draw(given, "mp20_test")
+    weights, _ = choose_ranking(tried)
+    known = _energies(given, tried, weights, "validation")
+    by_energy = choose_energy(tried, weights, known)
     if given.ground_states is not None:
-        write_json(given.ground_states, ground_states(tried[OWN]))
-    tested = _draw(given, "mp20_test", text)
-    energies = _energies(given, tested, weights, "test")
+        write_json(given.ground_states, ground_states(tried, _texts_of(given, OWN)))
     return {
         "potential": potential_name(choose_potential(given.potential).source),
-        "draws": given.draws,
-        "validation": {
-            "temperatures": {
-                x: _rates(drawn, choices[x][0], None, {}) for x, drawn in tried.items()
-            },
-            "chosen": {
-                "temperature": text,
-                "likelihood": weights.likelihood,
-                "predicted_tau": rounded(weights.predicted_tau),
+        "draws": given.draws * len(given.temperatures),
+        "temperatures": given.temperatures,
+        "chosen": {
+            "likelihood": weights.likelihood,
+            "predicted_tau": rounded(weights.predicted_tau),
+            "by_energy": {
+                "likelihood": by_energy.likelihood,
+                "predicted_tau": rounded(by_energy.predicted_tau),
                 "energy_tau": by_energy.energy_tau,
             },
-            "by_energy": _rates(tried[text], weights, by_energy, known),
         },
-        "test": _rates(tested, weights, by_energy, energies),
+        "validation": {
+            **_rates(tried, weights, by_energy, known),
+            "of_each_temperature": {
+                text: _rates_of_texts(tried, _texts_of(given, text), both_valid=False)
+                for text in given.temperatures
+            },
+        },
+        "test": _rates(tested, weights, by_energy, _energies(given, tested, weights, "test")),
     }
 
 
@@ -100,16 +102,21 @@ def misses(report: Report) -> bool:
     return any(rates[name]["share"] < bar for name, bar in BARS.items())
 
 
-def _draw(given: argparse.Namespace, data: str, temperature: str) -> list[Drawn]:
-    number = given.test if data == "mp20_test" else given.validation
+def _draw(given: argparse.Namespace, data: str) -> list[Drawn]:
     return draw_all(
-        shipped_targets(data, number, seed=0),
+        shipped_targets(data, given.test if data == "mp20_test" else given.validation, seed=0),
         given.draws,
-        None if temperature == OWN else float(temperature),
-        given.work / f"{data}-{temperature}-{given.draws}.jsonl",
+        [TextTemperatures.parse(text) for text in given.temperatures],
+        given.work / f"{data}.jsonl",
         given.workers,
-        progress(f"{data} at temperature {temperature}"),
+        progress(data),
     )
+
+
+def _texts_of(given: argparse.Namespace, temperature: str) -> range:
+    """Return the numbers of the texts that were drawn at one of the temperatures."""
+    first = given.temperatures.index(temperature) * given.draws
+    return range(first, first + given.draws)
 
 
 def _energies(
@@ -177,23 +184,13 @@ def _rates(
     energies: Mapping[str, float],
 ) -> Report:
     """Return match rates and RMSE, of all pairs and of pairs of valid crystals alone."""
-    report: Report = {"valid_targets": share(sum(x.valid for x in drawn), len(drawn))}
+    report: Report = {
+        "targets": len(drawn),
+        "valid_targets": share(sum(x.valid for x in drawn), len(drawn)),
+    }
     for name, both_valid in (("valid or not", False), ("both valid", True)):
-        matching = [
-            sum(
-                len(group.draws)
-                for group in each.groups
-                if each.distance(group, both_valid=both_valid) is not None
-            )
-            for each in drawn
-        ]
-        pairs = list(zip(drawn, matching, strict=True))
         rates: dict[str, Any] = {
-            "one_draw": rounded(float(np.mean([m / each.draws for each, m in pairs]))),
-            "any_of_20_draws": rounded(
-                float(np.mean([probability_among(m, each.draws, 20) for each, m in pairs]))
-            ),
-            "any_draw": share(sum(m > 0 for m in matching), len(drawn)),
+            **_rates_of_texts(drawn, range(drawn[0].draws), both_valid=both_valid)
         }
         for key, ranking, k in (
             ("at_1", weights, 1),
@@ -212,25 +209,37 @@ def _rates(
     return report
 
 
-def ground_states(drawn: Sequence[Drawn]) -> Report:
+def _rates_of_texts(drawn: Sequence[Drawn], texts: range, *, both_valid: bool) -> Report:
+    """Return how often one of some texts matches, on average, and any of them."""
+    matching = [x.matching(both_valid=both_valid, among=texts) for x in drawn]
+    among_20 = [probability_among(m, len(texts), min(20, len(texts))) for m in matching]
+    return {
+        "texts": len(texts),
+        "one_draw": rounded(float(np.mean(matching)) / len(texts)),
+        "any_of_20_draws": rounded(float(np.mean(among_20))),
+        "any_draw": share(sum(m > 0 for m in matching), len(drawn)),
+    }
+
+
+def ground_states(drawn: Sequence[Drawn], texts: range) -> Report:
     """Return how probable it is that a crystal is among so many texts, by its number of atoms."""
-    draws = drawn[0].draws
+    draws = len(texts)
     counts = [count for count in (1, 2, 5, 10, 20, 40, 60, 100) if count <= draws]
     rows = []
     for low, high in SIZES:
         inside = [each for each in drawn if low <= each.n_atoms <= high]
-        matching = [
-            sum(len(group.draws) for group in each.groups if group.rms is not None)
-            for each in inside
+        matching = [each.matching(both_valid=False, among=texts) for each in inside]
+        chances = [
+            mean_interval([probability_among(m, draws, count) for m in matching])
+            for count in counts
         ]
         rows.append(
             {
                 "atoms": [low, high],
                 "crystals": len(inside),
-                "probability": [
-                    rounded(float(np.mean([probability_among(m, draws, n) for m in matching])), 3)
-                    for n in counts
-                ],
+                "probability": [rounded(x.value, 3) for x in chances],
+                "low": [rounded(max(0.0, x.low), 3) for x in chances],
+                "high": [rounded(min(1.0, x.high), 3) for x in chances],
             }
         )
     return {
@@ -247,12 +256,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--work", type=Path, required=True, help="folder of the draws")
     parser.add_argument("--validation", type=int, default=100, help="formulas to choose on")
     parser.add_argument("--test", type=int, default=500, help="formulas to measure")
-    parser.add_argument("--draws", type=int, default=60, help="texts of a formula")
+    parser.add_argument("--draws", type=int, default=24, help="texts at each temperature")
     parser.add_argument(
         "--temperatures",
         type=lambda text: tuple(text.split(",")),
-        default=("0.7", OWN),
-        help="what is tried; own is the model's",
+        default=(OWN, "0.7:0.2:0.2"),
+        help="of the text, or of text:coordinates:cell; own is the model's",
     )
     parser.add_argument("--potential", default="chgnet")
     parser.add_argument("--workers", type=int, default=1)

@@ -1,14 +1,16 @@
-"""Add to a training store what a model drew itself, where M3GNet places it low in energy.
+"""Add to a training store what a model drew itself, where potentials place it low in energy.
 
     python -m evaluation.shipped_model.add_self_generated mp2019_low draws \
-        --not-in mp2019 --hull hull --potential FOLDER --work own_work --out mp2019_own
+        --not-in mp2019 --hull hull --potential FOLDER,chgnet --work own_work --out mp2019_own
 
 What is drawn passes three sieves. The first costs nothing: structure and composition are valid, no
 crystal of `--not-in` and no earlier draw matches. The second is one calculation: as it was drawn,
 the crystal lies less than `--first` eV/atom above the hull. The third is `--steps` steps of
-relaxation, by which it has to come to `--most` or less. What is left is standardised as
-`crystext data prepare` does it, and added to the training split with no label but its space group,
-unless there is much of its kind already (`--share`); validation and test are copied.
+relaxation, by which it has to come to `--most` or less. If more potentials are given, each places
+the relaxed crystal as low: a committee, which the errors of one do not pass. What is left is
+standardised as `crystext data prepare` does it, and added to the training split with no label but
+its space group, crystals of new prototypes first, unless there is much of its kind already
+(`--share`, and `--of-prototype` for each prototype); validation and test are copied.
 
 The hull is that of the training crystals that have energies and, for the third sieve, of the draws
 themselves as far as they were relaxed: no energy of what is held out goes into it. The potential
@@ -41,14 +43,27 @@ from crystext.errors import CrystextError
 from crystext.evaluate.samples import read_samples
 from crystext.metrics.composition_validity import is_composition_valid
 from crystext.metrics.novelty import find_matches
+from crystext.metrics.prototypes import (
+    Novelty,
+    PrototypeIndex,
+    equivalent_settings,
+    prototype_of,
+)
 from crystext.metrics.structure_validity import structure_failure
 from crystext.metrics.uniqueness import duplicates_of
 from crystext.structures.crystal import Crystal
 from crystext.structures.record import Record
 from crystext.structures.standardize import standardize
-from crystext.structures.wyckoff.orbits import to_wyckoff_or_none
+from crystext.structures.wyckoff.orbits import WyckoffCrystal, to_wyckoff_or_none
 from evaluation.result_file import progress
-from evaluation.shipped_model.select_low_energy import above_hull, hull_of_labels, write_like
+from evaluation.shipped_model.select_low_energy import (
+    above_hull,
+    hull_of_labels,
+    low_by_all,
+    write_like,
+)
+
+Letters = tuple[tuple[str, ...], ...]
 
 LEAST = -0.2
 """eV/atom; what lies further below the hull of the training crystals, the potential got wrong."""
@@ -102,7 +117,24 @@ def relaxed_below(
     return [c for c, e in sound if (x := whole.above(c, e)) is not None and x <= most]
 
 
-def balanced(records: Sequence[Record], known: Sequence[Record], share: float) -> list[Record]:
+def new_prototypes_first(records: Sequence[Record], known: Sequence[Record]) -> list[Record]:
+    """Return the records, those first whose prototype is not in the data, then by exchanges."""
+    index = PrototypeIndex()
+    for record in known:
+        if record.wyckoff is not None:
+            index.add(prototype_of(record.wyckoff), record.name)
+    order = [Novelty.NEW_PROTOTYPE, Novelty.KNOWN_PROTOTYPE, Novelty.SUBSTITUTION]
+
+    def rank(record: Record) -> int:
+        assert record.wyckoff is not None, "`main` keeps crystals with orbits only"
+        return order.index(index.find(prototype_of(record.wyckoff))[0])
+
+    return sorted(records, key=rank)
+
+
+def balanced(
+    records: Sequence[Record], known: Sequence[Record], share: float, of_prototype: int
+) -> list[Record]:
     """Return so many that no kind of crystal becomes much more frequent than it was.
 
     What is easily drawn and easily low in energy, alloys of high symmetry above all, would take the
@@ -112,16 +144,30 @@ def balanced(records: Sequence[Record], known: Sequence[Record], share: float) -
         records: those to be added; who comes first is kept.
         known: those that they are added to.
         share: how many of each kind are added at most, of how many there are.
+        of_prototype: how many of each prototype are added at most.
     """
-    room = {kind: math.ceil(share * n) for kind, n in Counter(chain(*map(kinds, known))).items()}
+    room: dict[object, int] = {
+        kind: math.ceil(share * n) for kind, n in Counter(chain(*map(kinds, known))).items()
+    }
     kept = []
     for record in records:
-        own = kinds(record)
+        assert record.wyckoff is not None, "`main` keeps crystals with orbits only"
+        shape = letters_of(record.wyckoff)
+        room.setdefault(shape, of_prototype)
+        own = (*kinds(record), shape)
         if all(room.get(kind, 0) > 0 for kind in own):
             kept.append(record)
             for kind in own:
                 room[kind] -= 1
     return kept
+
+
+def letters_of(crystal: WyckoffCrystal) -> tuple[int, Letters]:
+    """Return the prototype of a crystal, whatever its elements and whatever its setting."""
+    settings = equivalent_settings(prototype_of(crystal))
+    return crystal.space_group, min(
+        tuple(sorted(letters for _, letters in setting.letters)) for setting in settings
+    )
 
 
 def kinds(record: Record) -> tuple[int, str]:
@@ -148,11 +194,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("draws", type=Path, help="folder of crystext sample")
     parser.add_argument("--not-in", type=Path, required=True, help="store of what is known")
     parser.add_argument("--hull", type=Path, required=True)
-    parser.add_argument("--potential", default="m3gnet")
+    parser.add_argument("--potential", default="m3gnet", help="the first one relaxes")
     parser.add_argument("--first", type=float, default=0.2, help="eV/atom, as drawn")
     parser.add_argument("--steps", type=int, default=12, help="of relaxation")
     parser.add_argument("--most", type=float, default=0.07, help="eV/atom, relaxed")
     parser.add_argument("--share", type=float, default=0.3, help="added of each kind, at most")
+    parser.add_argument("--of-prototype", type=int, default=20, help="added, at most")
     parser.add_argument("--work", type=Path, required=True, help="folder to go on with")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, required=True)
@@ -163,7 +210,8 @@ def main(arguments: Sequence[str]) -> int:
         crystals = [crystal for crystal in read if crystal is not None]
         new = new_ones(crystals, given.not_in, given.workers)
         hull = hull_of_labels(read_store(given.not_in, "train"), given.hull)
-        found = above_hull({i: crystals[i] for i in new}, hull, given.potential, given.workers)
+        first, *others = given.potential.split(",")
+        found = above_hull({i: crystals[i] for i in new}, hull, first, given.workers)
         low = [i for i, x in sorted(found.items()) if x is not None and LEAST < x < given.first]
         said(f"{len(low):,} of them lie low as they were drawn")
         kept = relaxed_below(
@@ -171,15 +219,19 @@ def main(arguments: Sequence[str]) -> int:
             hull,
             given.most,
             limits=RelaxationLimits(steps=given.steps),
-            potential=given.potential,
+            potential=first,
             work=given.work,
             workers=given.workers,
         )
         said(f"{len(kept):,} of them lie low when relaxed")
+        among = dict(enumerate(kept))
+        both = low_by_all(among, hull, others, least=LEAST, most=given.most, workers=given.workers)
         data = read_store(given.store, "train")
         records = [data[i] for i in range(len(data))]
-        added = [record_of(crystal, f"own-{i}") for i, crystal in enumerate(kept)]
-        added = balanced(added, records, given.share)
+        added = [record_of(among[i], f"own-{i}") for i in sorted(both)]
+        added = [record for record in added if record.wyckoff is not None]
+        added = new_prototypes_first(added, records)
+        added = balanced(added, records, given.share, given.of_prototype)
         said(f"{len(added):,} of them are added")
         records += added
         write_like(given.store, given.out, records, given)

@@ -1,13 +1,16 @@
-"""Make a training store of the crystals of another that lie low in energy.
+"""Make a training store of the crystals of others that lie low in energy.
 
     python -m evaluation.shipped_model.select_low_energy mp2019 \
         --known mp2019_le20.parquet:in_mp20_train --hull hull --potential FOLDER --out mp2019_low
+    python -m evaluation.shipped_model.select_low_energy mp2019 extra \
+        --known mp2019_le20.parquet:in_mp20_train --hull hull --potential FOLDER,chgnet --out low
 
 Kept are the crystals that a column of a table says are known to lie low (here those of MP-20's
-training split, which holds nothing above 0.08 eV/atom), and of the others those that M3GNet places
-between `--least` and `--most` on the hull of the crystals of the store that have energies, as they
-are, not relaxed. That hull lacks what is held out, so it is too high where much is: what lies far
-below it is no better known than what lies above. Validation and test are copied.
+training split, which holds nothing above 0.08 eV/atom), and of the others those that each potential
+places between `--least` and `--most` on the hull of the crystals of the first store that have
+energies, as they are, not relaxed. With two potentials, both have to: what one alone calls low is
+often its error. That hull lacks what is held out, so it is too high where much is: what lies far
+below it is no better known than what lies above. Validation and test of the first store are copied.
 
 `--hull` is a folder of which the elements' energies are used, and nothing else.
 """
@@ -92,6 +95,29 @@ def hull_of_labels(data: Dataset, folder: Path) -> Hull:
     return Hull(read_hull_folder(folder).references, make_compounds(phases))
 
 
+def low_by_all(
+    crystals: Mapping[int, Crystal],
+    hull: Hull,
+    potentials: Sequence[str],
+    *,
+    least: float,
+    most: float,
+    workers: int,
+) -> list[int]:
+    """Return the crystals that each potential places within two limits above the hull.
+
+    A potential is asked about what those before it have left.
+    """
+    left = dict(crystals)
+    for potential in potentials:
+        above = above_hull(left, hull, potential, workers)
+        left = {
+            i: c for i, c in left.items() if (x := above.get(i)) is not None and least < x <= most
+        }
+        print(f"{len(left):,} of {len(above):,} crystals are low by {potential}", flush=True)
+    return list(left)
+
+
 def known_names(source: str) -> set[str]:
     """Return the ids of the rows of TABLE:COLUMN in which the column is true."""
     path, _, column = source.rpartition(":")
@@ -119,10 +145,10 @@ def write_like(
 def main(arguments: Sequence[str]) -> int:
     """Run from the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("store", type=Path, help="folder that crystext data prepare made")
+    parser.add_argument("stores", type=Path, nargs="+", help="folders of crystext data prepare")
     parser.add_argument("--known", required=True, metavar="TABLE:COLUMN")
     parser.add_argument("--hull", type=Path, required=True)
-    parser.add_argument("--potential", default="m3gnet")
+    parser.add_argument("--potential", default="m3gnet", help="several are separated by commas")
     parser.add_argument("--least", type=float, default=-0.1, help="eV/atom above the hull")
     parser.add_argument("--most", type=float, default=0.07, help="eV/atom above the hull")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
@@ -130,14 +156,22 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     try:
         check_store_path(given.out)
-        data, known = read_store(given.store, "train"), known_names(given.known)
-        records = [data[i] for i in range(len(data))]
+        stores = [read_store(store, "train") for store in given.stores]
+        known = known_names(given.known)
+        records = [data[i] for data in stores for i in range(len(data))]
         others = {i: r.crystal for i, r in enumerate(records) if r.name not in known}
-        hull = hull_of_labels(data, given.hull)
-        above = above_hull(others, hull, given.potential, given.workers)
-        low = {i for i, x in above.items() if x is not None and given.least < x <= given.most}
+        low = set(
+            low_by_all(
+                others,
+                hull_of_labels(stores[0], given.hull),
+                given.potential.split(","),
+                least=given.least,
+                most=given.most,
+                workers=given.workers,
+            )
+        )
         kept = [r for i, r in enumerate(records) if r.name in known or i in low]
-        write_like(given.store, given.out, kept, given)
+        write_like(given.stores[0], given.out, kept, given)
     except (CrystextError, OSError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -24,6 +24,9 @@ ROCK_SALT: dict[str, Any] = {
     "crystal_system": "cubic",
     "density": 2.16,
     "neutral": True,
+    "atoms_of": "Na=4 Cl=2-8",
+    "oxidation": "Na=1",
+    "unit": "NaCl6",
 }
 """What rock salt is."""
 
@@ -37,6 +40,9 @@ OTHERS: dict[str, Any] = {
     "space_group": 221,
     "crystal_system": "hexagonal",
     "density": 2.5,
+    "atoms_of": "Na=1-3",
+    "oxidation": "Cl=5",
+    "unit": "NaCl4",
 }
 """What it is not."""
 
@@ -78,10 +84,10 @@ def test_a_text_that_is_no_crystal_keeps_nothing_that_could_be_checked() -> None
 def test_records_tell_what_was_seen_to_what_was_said_and_what_neither() -> None:
     asked = Conditions.from_keywords(**ROCK_SALT)
     seen_to = {kept.name for kept in asked.check(NACL) if kept.handling == "enforced"}
-    assert seen_to == {*ROCK_SALT} - {"space_group", "crystal_system", "density"}
+    assert seen_to == {*ROCK_SALT} - {"space_group", "crystal_system", "density", "unit"}
     free = {kept.name: kept.handling for kept in asked.check(NACL, constrained=False)}
     assert {name for name, how in free.items() if how == "checked"} == {
-        "elements", "only", "exclude", "neutral",
+        "elements", "only", "exclude", "neutral", "atoms_of", "oxidation", "unit",
     }  # fmt: skip
     assert "enforced" not in free.values()
 
@@ -168,7 +174,7 @@ texts = {
     "chemical_system": st.sampled_from(["Li-O", ["O", "Li"]]),
     "elements": st.sampled_from(["O", ["Li"], "Li,O"]),
     "only": st.sampled_from(["Li O Fe", ["O", "Li"]]),
-    "exclude": st.sampled_from(["U", "Th-U", ["Pu"]]),
+    "exclude": st.sampled_from(["U", "Th-U", ["Pu"], "radioactive"]),
     "n_atoms": st.sampled_from(["2-8", 8, (4, 20)]),
     "space_group": st.sampled_from([225, "Fm-3m", "221"]),
     "crystal_system": st.just("Cubic"),
@@ -177,6 +183,9 @@ texts = {
     "band_gap": st.floats(0, 10),
     "e_above_hull": st.floats(0, 1),
     "neutral": st.sampled_from([False, "no"]),
+    "atoms_of": st.sampled_from(["Li=1-4 O=4", "O=2-6 Li=2-8", {"O": (2, 4)}]),
+    "oxidation": st.sampled_from(["O=-1", {"O": [-2, -1]}, ["Li=1", "O=-1"]]),
+    "unit": st.sampled_from(["LiO4", ["LiO6", "OLi8"]]),
 }
 
 

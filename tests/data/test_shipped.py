@@ -163,3 +163,10 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
         list(read_shipped_set(path))
     with pytest.raises(InputError, match="cannot be read"):
         list(read_shipped_set(tmp_path / "none.parquet"))
+
+
+def test_known_formation_energies_are_spread_over_the_set() -> None:
+    pairs = shipped.sample_formation_energies("mp20_test", 5)
+    assert len(pairs) == 5
+    assert len({reduced_formula(crystal.numbers) for crystal, _ in pairs}) == 5
+    assert all(-5 < energy < 1 for _, energy in pairs)

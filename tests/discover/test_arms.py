@@ -9,6 +9,7 @@ from crystext.discover.arms import (
     Arm,
     ArmStatistics,
     choose_arms,
+    exchange_arms,
     first_arms,
     narrowed_arms,
 )
@@ -58,15 +59,26 @@ def test_a_formula_whose_crystals_come_again_is_left():
     assert chosen.count("formula NaCl") < 20
 
 
-def test_every_fourth_batch_at_least_is_of_the_search_itself():
+def test_every_fourth_batch_at_least_is_written_freely():
     first = first_arms([SYSTEM])
     arm = Arm("formula NaCl", SYSTEM)
     found = statistics(
         *[(text(Outcome.WAITING, arm="x"), relaxed(Outcome.CANDIDATE, 0.0)) for _ in range(99)]
     )
     chosen = choose_arms(first, [arm], found, 8, np.random.default_rng(1))
-    assert [chosen[0].label, chosen[4].label] == ["all", "all"]
+    assert [chosen[3].label, chosen[7].label] == ["all", "all"]
     assert choose_arms(first, [arm], found, 8, np.random.default_rng(1)) == chosen
+
+
+def test_exchanges_get_every_fourth_batch_at_least():
+    (exchange,) = exchange_arms([SYSTEM])
+    found = statistics(
+        *[(text(Outcome.WAITING, arm=exchange.label), relaxed(Outcome.HIGH_ENERGY, 1.0))] * 99
+    )
+    first = first_arms([SYSTEM])
+    chosen = choose_arms(first, [exchange], found, 8, np.random.default_rng(1))
+    assert [arm.exchanges for arm in chosen] == [True, *[False] * 3] * 2
+    assert not any(x.exchanges for x in choose_arms(first, [], found, 8, np.random.default_rng(1)))
 
 
 def test_arms_are_made_of_low_energies_alone():

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 from crystext.chemistry.formulas import parse_formula
-from crystext.discover.polymorphs import TABLE, polymorphs
+from crystext.discover.arms import FIRST_ARM
+from crystext.discover.polymorphs import TABLE, chances, polymorphs
 from crystext.discover.publish import rank_search
-from crystext.discover.records import Outcome
+from crystext.discover.records import Outcome, SampledText
 from crystext.discover.search import Search
 from crystext.structures.properties import reduced_formula
+from tests.discover.emt_search import open_emt_search
 
 
 def test_candidates_stand_beside_the_known_crystals_of_their_formula(done_search: Search) -> None:
@@ -61,3 +65,39 @@ def test_table_and_page_have_them(done_search: Search) -> None:
     page = (done_search.out / "report.html").read_text(encoding="utf-8")
     assert '<section id="polymorphs">' in page
     assert "Is the ground state among them?" not in page
+
+
+def test_the_ground_state_is_more_probable_the_more_texts_there_are(
+    emt_hull: Path, tmp_path: Path
+) -> None:
+    conditions = {"chemical_system": None, "n_atoms": None, "composition": "CuAu"}
+    search = open_emt_search(emt_hull, None, conditions=conditions)
+    text = SampledText(0, FIRST_ARM, "", -1.0, 1, Outcome.WAITING, formula="CuAu", n_atoms=2)
+
+    def add(count: int, **changes: object) -> None:
+        start = search.history.next_index
+        search.history.texts |= {
+            i: replace(text, index=i, **changes) for i in range(start, start + count)
+        }
+
+    assert chances(search) == []
+    add(5)
+    add(30, arm="space group 123")
+    (few,) = chances(search)
+    assert (few.n_atoms, few.texts, few.counted_texts) == (2, 5, 5)
+    add(18, arm="atoms 2")
+    add(3, n_atoms=12)
+    many, large = chances(search)
+    assert (many.texts, many.counted_texts) == (23, 20)
+    assert few.probability < many.probability < 1
+    assert large.probability < few.probability
+    assert min(few.crystals, large.crystals) >= 5
+
+
+def test_other_settings_have_no_probability(emt_hull: Path) -> None:
+    conditions = {"chemical_system": None, "n_atoms": None, "composition": "CuAu"}
+    for changes in ({"temperature": 0.5}, {"conditions": {**conditions, "space_group": 123}}):
+        search = open_emt_search(emt_hull, None, **{"conditions": conditions, **changes})
+        text = SampledText(0, FIRST_ARM, "", -1.0, 1, Outcome.WAITING, formula="CuAu", n_atoms=2)
+        search.history.texts[0] = text
+        assert chances(search) == []

@@ -72,11 +72,15 @@ def test_the_table_and_the_files_hold_the_candidates_best_first(done_search):
             assert is_same(matcher, read, reduce_for_matching(crystal))
 
 
-def test_more_rounds_continue_a_search_to_the_same_bytes(done_search, emt_hull, tmp_path):
-    first = [x.name for x in open_emt_search(emt_hull, tmp_path).run(Budget(None, None, 1))]
-    again = [x.name for x in open_emt_search(emt_hull, tmp_path).run(Budget(None, None, ROUNDS))]
-    assert again[: len(first)] == first
-    assert contents(tmp_path) == contents(done_search.out)
+def test_a_search_continues_to_the_same_bytes_and_stops_at_its_number_of_candidates(
+    done_search, emt_hull, first_round
+):
+    names = [x.name for x in done_search.history.candidates]
+    assert done_search.history.candidates[-1].round == ROUNDS
+    again = open_emt_search(emt_hull, first_round)
+    assert [x.name for x in again.run(Budget(len(names), None, ROUNDS + 1))] == names
+    assert again.ending is Ending.ENOUGH
+    assert contents(first_round) == contents(done_search.out)
 
 
 def test_a_killed_search_continues_to_the_same_bytes(done_search, emt_hull, tmp_path, cli):
@@ -97,13 +101,6 @@ def test_a_killed_search_continues_to_the_same_bytes(done_search, emt_hull, tmp_
     assert "written to" in ended.stdout
 
 
-def test_a_search_stops_at_its_number_of_candidates(done_search, emt_hull):
-    search = open_emt_search(emt_hull, None)
-    assert len(list(search.run(Budget(1, None, ROUNDS)))) >= 1
-    assert search.ending is Ending.ENOUGH
-    assert len(search.history.rounds) <= ROUNDS
-
-
 def test_a_search_that_finds_nothing_says_what_was_tried_and_what_to_try(emt_hull, tmp_path, cli):
     limits = ("--below", "0.000001", "--patience", 1, "--rounds", 3, "--texts-per-round", 4)
     ended = cli("discover", *OPTIONS, *limits, "--hull", emt_hull, "--out", tmp_path, cwd=ROOT)
@@ -118,12 +115,20 @@ def test_another_search_is_refused_in_the_folder(done_search, emt_hull):
         list(open_emt_search(emt_hull, done_search.out, seed=1).run(Budget(1)))
 
 
-def test_a_damaged_round_is_refused(done_search, emt_hull, tmp_path):
-    out = tmp_path / "damaged"
-    list(open_emt_search(emt_hull, out).run(Budget(None, None, 1)))
-    (out / "rounds" / "00001.jsonl").write_text('{"index": 0, "text": "x"}\n')
+def test_a_damaged_round_is_refused(emt_hull, first_round):
+    (first_round / "rounds" / "00001.jsonl").write_text('{"index": 0, "text": "x"}\n')
     with pytest.raises(RunError, match="rounds after it"):
-        list(open_emt_search(emt_hull, out).run(Budget(None, None, 2)))
+        list(open_emt_search(emt_hull, first_round).run(Budget(None, None, 2)))
+
+
+def test_exchanges_are_drawn_and_name_their_origin(done_search):
+    texts = done_search.history.texts.values()
+    exchanged = [x for x in texts if x.arm.startswith("exchange")]
+    assert 0 < len(exchanged) < len(texts)
+    for text in texts:
+        assert (text.origin is not None) == (text in exchanged)
+    origins = [x.origin for x in exchanged]
+    assert len(origins) == len(set(origins))
 
 
 def test_python_yields_the_same_candidates(done_search, emt_hull):

@@ -43,10 +43,10 @@ def test_subsystems_need_a_system_of_three(conditions):
         SearchSettings(Conditions.from_keywords(**conditions), subsystems=True)
 
 
-def test_the_first_round_is_a_quarter():
-    settings = SearchSettings(Conditions(), texts_per_round=80, relaxed_per_round=12)
-    assert settings.sizes(1) == (20, 3)
-    assert settings.sizes(2) == settings.sizes(9) == (80, 12)
+def test_the_first_round_is_small():
+    settings = SearchSettings(Conditions(), texts_per_round=160, relaxed_per_round=12)
+    assert settings.sizes(1) == (40, 4)
+    assert settings.sizes(2) == settings.sizes(9) == (160, 12)
 
 
 @pytest.mark.parametrize("limits", [{"n": 0}, {"seconds": 0.0}, {"rounds": -1}])

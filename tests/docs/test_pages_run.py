@@ -27,8 +27,13 @@ SERVICE = "http://localhost:8000/v1"
 
 WRITTEN = {
     "tutorial": ["na-ti-o.png", "na-report/report.html", "relaxed/cif", "energies.csv", "best.png"],
-    "condition": ["titanates/attempts.jsonl", "requests/attempts.jsonl"],
+    "condition": [
+        "titanates/attempts.jsonl",
+        "phosphates/attempts.jsonl",
+        "requests/attempts.jsonl",
+    ],
     "discover": ["lithium/candidates.csv", "lithium/report.html", "salt/report.html"],
+    "explain": [],
     "predict_structures": ["titania/attempts.jsonl", "salts-report/report.json"],
     "complete": ["variants/infill_results.jsonl", "rutile/infill_results.jsonl", "anatase/cif"],
     "python": ["perovskite.cif"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ase.calculators.lj import LennardJones
 
 from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.import_path import import_potential, is_import_path
@@ -67,6 +68,17 @@ def test_a_calculator_alone_has_energies_of_its_own_and_measured_ones_to_meet(fi
     assert (potential.name, potential.scale) == ("own_potential:bare", EnergyCorrection.OWN)
     with pytest.raises(ModelError, match=r"wrong heats of formation .*NiAl .* instead of -0\.6"):
         load_potential(f"{file}:bare")
+
+
+def lennard_jones() -> LennardJones:
+    return LennardJones(sigma=2.3, epsilon=0.4, rc=6.0)
+
+
+def test_a_function_from_python_may_return_a_calculator_alone() -> None:
+    with pytest.raises(ModelError, match=r"test_import_path:lennard_jones gives wrong heats"):
+        load_potential(lennard_jones)
+    with pytest.raises(ModelError, match="returns an object of type list; expected a"):
+        load_potential(list)  # type: ignore[arg-type]  # not a potential, on purpose
 
 
 @pytest.mark.parametrize(

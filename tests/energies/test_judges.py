@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crystext.energies.judges import agreement, calibrate, judge_crystals, open_judges
+from crystext.energies.judges import (
+    CALIBRATION_HEADER,
+    Calibration,
+    agreement,
+    calibrate,
+    calibration_rows,
+    disagreement,
+    judge_crystals,
+    open_judges,
+)
 from crystext.energies.potentials import load_potential_once
 from crystext.energies.relax import RelaxationLimits
 from crystext.energies.stability import Stability
@@ -78,3 +87,17 @@ def test_agreement_counts_answers_alone(energies, limit):
     assert found.is_unanimous == (
         len({energy < limit for energy in energies if energy is not None}) < 2
     )
+
+
+def test_disagreement_is_of_crystals_with_two_answers_or_more():
+    found = disagreement([[0.0, 0.2], [0.1, None], [0.3, 0.05, 0.1], []], 0.22)
+    assert (found.n, found.median, found.large) == (2, pytest.approx(0.225), 1)
+    assert disagreement([[0.1]]).median is None
+
+
+def test_a_report_has_a_row_for_each_judge_calibrated_or_not(judges):
+    (row, other) = calibration_rows(judges, [Calibration("another", 3, 0.02, -0.01)])
+    assert len(row) == len(CALIBRATION_HEADER)
+    assert row[0] == "CHGNet-0.3.0"
+    assert row[-3:] == (None, None, None)
+    assert other[-3:] == (3, 0.02, -0.01)

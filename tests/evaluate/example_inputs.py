@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from crystext.energies.potential import Potential
+from crystext.energies.potentials import load_potential_once
 from crystext.structures.crystal import Crystal
 from crystext.text import decode, encode
 
@@ -63,3 +66,8 @@ def write_table(path: Path, crystals: Sequence[Crystal], **columns: Sequence[Any
     cifs = [c.structure.to(fmt="cif") for c in crystals]
     pq.write_table(pa.table({"cif": cifs, **columns}), path)
     return path
+
+
+def chgnet_copy() -> Potential:
+    """Return CHGNet under another name, as a second judge whose energies are known."""
+    return replace(load_potential_once("chgnet"), name="copy")

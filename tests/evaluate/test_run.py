@@ -109,6 +109,11 @@ def test_every_share_divides_by_all_attempts(run, options, tmp_path):
         "most_frequent_formula": 2,
         "novel": 3,
         "unique_and_novel": 2,
+        "prototypes": 3 * 6,  # a number, and no proportion
+        "same_crystal": 1,
+        "substitution": 0,
+        "known_prototype": 0,
+        "new_prototype": 3,
     }
     # The number of different formulas has no interval.
     different = report.metric("novelty", "unique_formulas")

@@ -27,6 +27,25 @@ def test_each_condition_is_counted_over_the_attempts_that_were_asked_for_it() ->
     ]
 
 
+def test_texts_that_were_refused_are_counted_by_what_they_missed() -> None:
+    asked = Conditions.from_keywords(oxidation="Na=1", unit="NaCl6")
+    attempts = [
+        {
+            "conditions": [asdict(record) for record in asked.check(crystal)],
+            "satisfied": crystal is NACL,
+            "attempts": count,
+            "refused": refused,
+        }
+        for crystal, count, refused in (
+            (NACL, 3, {"unit": 2, "oxidation": 1}),
+            (SRTIO3, 5, {"unit": 5}),
+        )
+    ]
+    assert summarize_conditions(attempts).lines()[-1] == (
+        "yield: 1 of 8 texts (12%); refused for: unit 7, oxidation 1 (a text may miss several)"
+    )
+
+
 def test_attempts_at_any_crystal_have_no_summary() -> None:
     assert (
         summarize_conditions([{"conditions": [], "satisfied": True, "attempts": 1}]).lines() == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +72,19 @@ def test_the_crystal_whose_conditions_were_checked_is_not_decoded_again(
         sample = Sample.from_attempt(attempt, "", 0, PLAIN)
         assert sample.crystal is attempt.checked_crystal
         assert sample.crystal == decode(attempt.text).crystal
+
+
+def test_each_attempt_counts_what_its_texts_were_refused_for(
+    once: list[Attempt], tried: list[Attempt]
+) -> None:
+    assert not any(attempt.refused for attempt in once)
+    for first, last in zip(once, tried, strict=True):
+        missed = Counter(dict(last.refused))
+        # Each text that was drawn again missed something, and the first one what it missed alone.
+        assert missed.total() >= last.attempts - last.satisfied
+        assert missed >= Counter(r.name for r in first.conditions if r.satisfied is False)
+        assert max(missed.values(), default=0) <= last.attempts - last.satisfied
+    assert any(attempt.refused for attempt in tried)
 
 
 def test_each_attempt_carries_the_verdict_on_its_crystal(once: list[Attempt]) -> None:

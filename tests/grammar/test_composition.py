@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import chain, combinations, product
+from itertools import chain, combinations, combinations_with_replacement, product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS, ELECTRONEGATIVITY_RANK, SYMBOLS
 from crystext.conditions.sampling_constraints import Constraints
+from crystext.errors import SettingError
 from crystext.grammar.composition import CompositionRules
 from crystext.grammar.fields import END
+from crystext.structures.distances import min_distances
 
 FOUR = ("O", "Na", "Cs", "Fe")
 MOST = 5
@@ -39,11 +42,33 @@ def keeps(symbols: tuple[str, ...], asked: Constraints) -> bool:
         number = min(units)
         if len(units) > 1 or number % 1 or len(symbols) != number * sum(unit_counts(asked)):
             return False
+    if any(not low <= counts[symbol] <= high for symbol, low, high in asked.counts):
+        return False
+    if asked.charges and not is_neutral(counts, asked):
+        return False
     in_order = ranks(symbols) == sorted(ranks(symbols))
-    return in_order or not (asked.formula or asked.require)
+    return in_order or not (asked.formula or asked.require or asked.counts or asked.charges)
+
+
+def is_neutral(counts: Counter[str], asked: Constraints) -> bool:
+    """Tell by trying all states of all atoms, where each element has to occur."""
+    each = [
+        {sum(states) for states in combinations_with_replacement(values, counts[symbol])}
+        for symbol, values in asked.charges
+    ]
+    return set(counts) == set(dict(asked.charges)) and any(sum(x) == 0 for x in product(*each))
 
 
 some = st.lists(st.sampled_from(FOUR), unique=True, max_size=3).map(tuple)
+
+
+def valid_or_skip(**bounds: Any) -> Constraints:
+    """Return constraints; skip the example if they contradict each other."""
+    try:
+        return Constraints(**bounds)
+    except SettingError:
+        assume(False)
+        raise
 
 
 @st.composite
@@ -54,10 +79,27 @@ def requests(draw: st.DrawFn) -> Constraints:
         unit = sum(counts.values())
         most = max(most, -(-least // unit) * unit)
         return Constraints(max_atoms=most, min_atoms=least, formula=tuple(counts.items()))
+    if draw(st.booleans()):
+        states = st.lists(st.sampled_from((-2, -1, 1, 2, 3)), min_size=1, max_size=2).map(tuple)
+        charges = draw(st.dictionaries(st.sampled_from(FOUR), states, min_size=1, max_size=3))
+        return valid_or_skip(max_atoms=most, min_atoms=least, charges=tuple(charges.items()))
     require = draw(some)
     exclude = tuple(symbol for symbol in draw(some) if symbol not in require)
     most = max(most, len(require))
-    return Constraints(max_atoms=most, min_atoms=least, require=require, exclude=exclude, only=FOUR)
+    ranges = draw(
+        st.dictionaries(
+            st.sampled_from(FOUR), st.tuples(st.integers(0, 2), st.integers(1, 4)), max_size=2
+        )
+    )
+    counts = tuple((symbol, low, max(low, high)) for symbol, (low, high) in ranges.items())
+    return valid_or_skip(
+        max_atoms=most,
+        min_atoms=least,
+        require=require,
+        exclude=exclude,
+        only=FOUR,
+        counts=counts,
+    )
 
 
 @given(requests())
@@ -81,6 +123,17 @@ def test_a_value_is_allowed_if_and_only_if_some_crystal_as_asked_goes_on_so(
             same, composition.allowed(numbers.reshape(len(same), length)), strict=True
         ):
             assert set(np.nonzero(row)[0].tolist()) == following[text], (asked, text)
+
+
+def test_a_cell_gets_an_element_that_fits_as_often_as_atoms_are_needed() -> None:
+    asked = Constraints(
+        max_atoms=6, min_atoms=5, only=("Cs", "F"), counts=(("F", 0, 2),), min_distance_ratio=0.65
+    )
+    rules = CompositionRules(asked)
+    own = np.diagonal(min_distances(0.65))
+    assert rules.min_own_distance(own) == own[ATOMIC_NUMBERS["Cs"]]
+    free = CompositionRules(Constraints(max_atoms=6, only=("Cs", "F"), min_distance_ratio=0.65))
+    assert free.min_own_distance(own) == own[ATOMIC_NUMBERS["F"]]
 
 
 def test_any_elements_come_in_text_order_where_some_are_required() -> None:

@@ -71,6 +71,29 @@ def test_cell_sites_and_end_make_up_the_whole(scorer: LikelihoodScorer, prompt: 
         assert table.site.count() == 2 * len(score.crystal)
 
 
+def test_surprises_are_deviations_from_what_the_model_draws_itself(
+    scorer: LikelihoodScorer, tiny_model: Path, prompt: str
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    network = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    (score,) = scorer.score([SRTIO3], prompt)
+    ids, _ = example_ids(tokenizer, Example(prompt, encode(SRTIO3)))
+    (reading,) = score.readings
+    with torch.inference_mode():
+        logits = network(input_ids=torch.tensor([ids])).logits[0, -len(reading.tokens) - 1 : -1]
+    drawn = torch.distributions.Categorical(logits=logits.double())
+    assert reading.expected == pytest.approx(-drawn.entropy().numpy(), abs=1e-4)
+    squares = (drawn.probs * drawn.logits**2).sum(-1) - drawn.entropy() ** 2
+    assert reading.variances == pytest.approx(squares.numpy(), abs=1e-3)
+    first = SRTIO3.text_order().tolist()[0]
+    own = np.isin(reading.lines, [2, 3])
+    excess = (reading.expected - reading.log_probabilities)[own].sum()
+    deviation = np.sqrt(reading.variances[own].sum())
+    assert score.surprises[first] == pytest.approx(excess / max(deviation, 0.5))
+
+
 def test_sites_are_told_in_the_order_in_which_they_were_given(
     scorer: LikelihoodScorer, prompt: str
 ) -> None:

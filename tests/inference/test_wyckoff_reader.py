@@ -150,6 +150,18 @@ def test_elements_have_a_temperature_of_their_own(model: LoadedModel) -> None:
     assert len({line[1].split()[0] for line in lines}) > 1
 
 
+def test_the_cell_has_a_temperature_of_its_own(model: LoadedModel, attempts: list[Attempt]) -> None:
+    cold = exact_sampler(model, replace(SETTINGS, cell_temperature=0.0))
+    others = cold.draw(request(model), range(ROWS))
+    pairs = [
+        (text.text.rpartition("\n"), other.text.rpartition("\n"))
+        for text, other in zip(attempts, others, strict=True)
+    ]
+    cells = [(text[2], other[2]) for text, other in pairs if text[0] == other[0]]
+    assert len(cells) > ROWS / 2, "others were begun anew, after a cell that atoms did not fit"
+    assert any(cell != other for cell, other in cells)
+
+
 def test_a_text_s_probability_is_that_of_transformers(model: LoadedModel) -> None:
     """Where all choices but the group are free, or forced: one atom, in a cubic group."""
     wanted = request(model, n_atoms=1, crystal_system="cubic", only="Po Fe")

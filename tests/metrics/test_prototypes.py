@@ -5,14 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from crystext.metrics.base import MetricInput
 from crystext.metrics.prototypes import (
     Novelty,
     PrototypeIndex,
     equivalent_settings,
     make_prototype,
+    prototype_label,
     prototype_of,
 )
+from crystext.metrics.registry import METRICS
 from crystext.structures.augment import randomize_description
+from crystext.structures.record import Record
 from crystext.structures.wyckoff.orbits import to_wyckoff
 from tests.example_crystals import EXAMPLE_CRYSTALS
 
@@ -58,3 +62,19 @@ def test_a_choice_of_origin_and_axes_does_not_matter(name):
     rng = np.random.default_rng(0)
     for _ in range(6):
         assert prototype_of(randomize_description(crystal, rng)) in settings
+
+
+def test_a_label_is_shared_by_all_elements_and_settings():
+    assert prototype_label(ROCK_SALT) == prototype_label(
+        make_prototype(225, [("O", "a"), ("Mg", "b")])
+    )
+    assert prototype_label(ROCK_SALT) == "225 a b"
+    for name in ("srtio3", "wurtzite", "quartz"):
+        prototype = prototype_of(to_wyckoff(EXAMPLE_CRYSTALS[name]))
+        assert len({prototype_label(x) for x in equivalent_settings(prototype)}) == 1
+
+
+def test_different_prototypes_are_counted_once():
+    salt, wurtzite = EXAMPLE_CRYSTALS["nacl"], EXAMPLE_CRYSTALS["wurtzite"]
+    samples = MetricInput([Record(x) for x in (salt, wurtzite, salt)])
+    assert METRICS["prototypes"].compute(samples) == 2

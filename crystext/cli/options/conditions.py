@@ -42,9 +42,38 @@ Only: TypeAlias = Annotated[
 Exclude: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="ELEMENT",
-        help="Forbid this element; repeat the option, or give a list.",
+        metavar="ELEMENT|LIST",
+        help="Forbid this element; repeat the option, or give a list. Lists by name: radioactive, "
+        "noble-gas, lanthanide, actinide.",
         show_default="none",
+    ),
+]
+AtomsOf: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ELEMENT=N|MIN-MAX",
+        help="Number of atoms of an element in the cell, such as Li=2-4; repeat the option for "
+        "others.",
+        show_default="any",
+    ),
+]
+Oxidation: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ELEMENT=STATE,...",
+        help="Charges balance with this element only in these oxidation states, such as P=5 or "
+        "Fe=2,3, and others in their usual ones; repeat the option. A filter: crystals that fail "
+        "are drawn again, as with --until satisfied.",
+        show_default="any",
+    ),
+]
+Unit: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FORMULA",
+        help="Every atom of the first element has exactly these nearest neighbours (CrystalNN), "
+        "such as PO4; repeat the option. A filter, like --oxidation.",
+        show_default="any",
     ),
 ]
 NAtoms: TypeAlias = Annotated[

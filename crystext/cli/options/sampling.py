@@ -31,6 +31,13 @@ CoordinateTemperature: TypeAlias = Annotated[
         help="Temperature of coordinates.", show_default="the model's own, else --temperature"
     ),
 ]
+CellTemperature: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        help="Temperature of the cell in the Wyckoff text, where it follows the atoms.",
+        show_default="the model's own, else --temperature",
+    ),
+]
 TopP: TypeAlias = Annotated[
     float,
     typer.Option(

@@ -5,7 +5,9 @@ m3gnet                  M3GNet-MP-2021.2.8-PES, from a cache or the Hub
 a folder                the same weights, in matgl's layout
 OWNER/NAME              the same weights in another repository of the Hub
 chgnet                  CHGNet 0.3.0, whose weights are in its package
-module:function         a function that returns a `Potential`; see `import_path`
+sevennet                SevenNet-0, whose weights are in its package; an extra
+module:function         a function that returns a `Potential` or an ASE calculator; see
+                        `import_path`
 a function              the same, from Python
 any other name          a plugin's; see `loader`
 
@@ -18,11 +20,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from crystext.data.source import checksum
 from crystext.energies.import_path import (
     absolute_import_path,
+    as_potential,
     import_potential,
     is_import_path,
     source_file,
@@ -34,7 +37,10 @@ from crystext.runtime.files import file_digest
 from crystext.runtime.registry import Registry
 from crystext.runtime.threads import single_thread
 
-PotentialSource = str | Path | Callable[[], Potential]
+if TYPE_CHECKING:
+    from ase.calculators.calculator import Calculator
+
+PotentialSource = str | Path | Callable[[], "Potential | Calculator"]
 """Source of a potential; see the module's text. A `functools.partial` is accepted."""
 
 AUTO = "auto"
@@ -44,6 +50,7 @@ POTENTIALS = Registry(
     {
         "m3gnet": "crystext.energies.potentials.m3gnet:LOADER",
         "chgnet": "crystext.energies.potentials.chgnet:LOADER",
+        "sevennet": "crystext.energies.potentials.sevennet:LOADER",
     },
 )
 """Potentials by name. `auto` takes the first of the package's own that is available."""
@@ -116,7 +123,7 @@ def load_potential(source: PotentialSource = AUTO) -> Potential:
             energies.
     """
     chosen = choose_potential(source).source
-    potential = chosen() if callable(chosen) else _load_source(chosen)
+    potential = _call(chosen) if callable(chosen) else _load_source(chosen)
     with single_thread():
         check_energies(potential)
     return potential
@@ -161,6 +168,32 @@ def code_digest(source: PotentialSource) -> str | None:
     return source if file is None else file_digest(file)
 
 
+def split_sources(text: str) -> list[str]:
+    """Return the potentials of a list with commas; a file or folder of that name is one.
+
+    Raises:
+        SettingError: it names none.
+    """
+    if Path(text).exists():
+        return [text]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise SettingError("no potential is given; expected one or more, such as chgnet")
+    return names
+
+
+def check_available(source: PotentialSource) -> None:
+    """Raise `ModelError` if a potential does not exist, or its package or weights are missing.
+
+    Nothing is loaded; what is given as a function or an import path is not checked.
+    """
+    if callable(source) or (isinstance(source, str) and is_import_path(source)):
+        return
+    loader, weights = _find_loader(source)
+    if weights is None and (reason := loader.unavailable()):
+        raise ModelError(f"the potential {loader.name} is not available: {reason}")
+
+
 def check_shareable(source: PotentialSource) -> None:
     """Raise `SettingError` if another process could not create the potential."""
     function = source.func if isinstance(source, partial) else source
@@ -170,6 +203,13 @@ def check_shareable(source: PotentialSource) -> None:
             "the potential is made by a function inside another one, or without a name; other "
             "processes cannot import it. Define the function at the top of a module"
         )
+
+
+def _call(function: Callable[[], Potential | Calculator]) -> Potential:
+    """Return the potential of a function, which may return an ASE calculator alone."""
+    named = function.func if isinstance(function, partial) else function
+    name = getattr(named, "__qualname__", type(named).__name__)
+    return as_potential(function(), f"{getattr(named, '__module__', '')}:{name}", name)
 
 
 def _load_source(source: str | Path) -> Potential:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -93,10 +94,7 @@ def render_page(
             "Published values",
             render("published.html", report=report, comparisons=comparisons) if comparisons else "",
         ),
-        *(
-            Section(name, places[name].heading, _stage(report, name, places[name], columns))
-            for name in names
-        ),
+        *_stage_sections(report, places, columns),
         Section("gallery", "Crystals", _gallery(columns, crystals)),
         Section("failures", "Failures", _failures(columns)),
         Section(
@@ -130,7 +128,30 @@ def _funnel(report: Report) -> str:
     return render("funnel.html", rows=rows)
 
 
-def _stage(report: Report, stage: str, place: ReportSection, columns: Columns) -> str:
+def _stage_sections(
+    report: Report, sections: Mapping[str, ReportSection], columns: Columns
+) -> list[Section]:
+    """Return the sections of stages, each with those that are shown within it."""
+    parts: dict[str, list[Section]] = defaultdict(list)
+    for name, place in sections.items():
+        if place.within in sections:
+            body = _stage(report, name, place, columns)
+            if body:
+                parts[place.within].append(Section(name, place.heading, body))
+    return [
+        Section(name, place.heading, _stage(report, name, place, columns, parts[name]))
+        for name, place in sections.items()
+        if place.within not in sections
+    ]
+
+
+def _stage(
+    report: Report,
+    stage: str,
+    place: ReportSection,
+    columns: Columns,
+    parts: Sequence[Section] = (),
+) -> str:
     counts = [found for found in report.counts if found.stage == stage]
     matches = (tables.match_table(columns, name, title) for name, title in place.matches.items())
     body = render(
@@ -147,6 +168,8 @@ def _stage(report: Report, stage: str, place: ReportSection, columns: Columns) -
             if x.kind == "element"
         ],
         counts=[tables.label_table(x) for x in counts if x.kind != "element"],
+        tables=[found for found in report.tables if found.stage == stage],
+        parts=parts,
     )
     return body if body.strip() else ""
 

@@ -46,10 +46,12 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from pydantic import Field
 
+from crystext.energies.potentials import PotentialSource
 from crystext.evaluate.reference_sets import ReferenceSet, ReferenceSets
 from crystext.evaluate.report import ProtocolDeviation
 from crystext.evaluate.samples import SampleSet
 from crystext.evaluate.stage_result import StageResult
+from crystext.io.read.parse import Piece, parse_piece
 from crystext.metrics.base import map_crystals
 from crystext.metrics.matminer.fingerprints import Fingerprints, fingerprints
 from crystext.runtime.processes import Workers
@@ -86,7 +88,10 @@ class EvaluationOptions:
     """The true structure of each sample, in their order, for structure prediction."""
     model: str | None = None
     """Model whose IPT is measured; None takes the model of the run."""
-    potential: str | None = None
+    potential: PotentialSource | None = None
+    """Relaxes the samples; see `energies.potentials`."""
+    judges: tuple[PotentialSource, ...] = ()
+    """Potentials that relax further what the first has relaxed; see the stage judges."""
     hull: str | None = None
     relax: int | None = None
     """Number of samples that are relaxed, from the first."""
@@ -143,6 +148,16 @@ class StageContext:
             report=self.report_progress,
         )
 
+    def relaxed_crystals(self) -> dict[int, Crystal]:
+        """Return the relaxed crystals by the indices of their samples."""
+        relaxed = {}
+        for i, text in enumerate(self.columns[RELAXED_CIF]):
+            if text is not None:
+                (record,) = parse_piece(Piece("", "cif", text))
+                if record.crystal is not None:
+                    relaxed[i] = record.crystal
+        return relaxed
+
     def per_sample(self, values: Sequence[_Value]) -> list[_Value | None]:
         """Return one value per sample, given one per crystal; None for failures."""
         spread: list[_Value | None] = [None] * len(self)
@@ -168,6 +183,12 @@ class StageContext:
 ENERGY_REQUESTED = "energy_requested"
 """Column that is true of the samples, failures included, whose energies were requested."""
 
+ABOVE_HULL = "e_above_hull_ev_per_atom"
+"""Column of the energy above the hull by the first potential."""
+
+RELAXED_CIF = "relaxed_cif"
+"""Column of the relaxed crystals, as CIF with all digits."""
+
 
 class FunnelCriterion(NamedTuple):
     """A step of the funnel: the samples for which all of some columns are true."""
@@ -188,6 +209,8 @@ class ReportSection:
     """
 
     heading: str
+    within: str = ""
+    """Name of the stage in whose section it is shown; empty for a section of its own."""
     formula_notes: frozenset[str] = frozenset()
     """Names of the metrics whose note is a chemical formula."""
     failures: Mapping[str, str] = field(default_factory=dict)

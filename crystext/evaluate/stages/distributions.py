@@ -18,16 +18,28 @@ from crystext.evaluate.reference_sets import ReferenceSet
 from crystext.evaluate.stage_result import StageResult
 from crystext.evaluate.stages.base import CitedSettings, ReportSection, Stage, StageContext
 from crystext.metrics.distributions import DISTRIBUTION_QUANTITIES, wasserstein_distance
+from crystext.metrics.element_frequencies import (
+    MIN_REFERENCE_PROPORTION,
+    RATIO_RANGE,
+    count_elements,
+    element_ratios,
+    expected_out_of_range,
+    out_of_range,
+)
 from crystext.metrics.space_group_distribution import (
     NO_SPACE_GROUP,
     P1,
     space_group_counts,
     total_variation,
 )
+from crystext.runtime.wording import format_count
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import space_group_symbols
 from crystext.structures.property_schema import PROPERTIES
 from crystext.structures.space_groups import find_space_group
+
+_WORST = 8
+"""Elements that are named with the lowest and the highest ratio."""
 
 _TITLES = {"density_g_per_cm3": ("density", "g/cm^3"), "n_elements": ("number of elements", "")}
 
@@ -38,6 +50,10 @@ class DistributionsSettings(CitedSettings):
     of: Literal["valid", "parsed"] = "valid"
     symprec: float = Field(default=0.1, gt=0)
     """Å; tolerance of space groups."""
+    min_element: float = Field(default=MIN_REFERENCE_PROPORTION, gt=0, le=1)
+    """Proportion of the reference from which on an element is compared with it."""
+    element_ratios: tuple[float, float] = RATIO_RANGE
+    """Ratios of an element's proportion to the reference's that are in range."""
 
 
 class DistributionsStage(Stage[DistributionsSettings]):
@@ -46,9 +62,10 @@ class DistributionsStage(Stage[DistributionsSettings]):
     name, title = "distributions", "distributions"
     settings_model = DistributionsSettings
     section = ReportSection("Distributions")
-    quantities = ("wasserstein", "space_groups")
+    quantities = ("wasserstein", "space_groups", "elements")
     columns = (*DISTRIBUTION_QUANTITIES, "space_group")
     required_columns = ("valid",)
+    version = 2
     affected_by = {"reference": frozenset({"distributions"})}  # noqa: RUF012
     libraries = ("spglib", "ase")
 
@@ -96,6 +113,8 @@ class DistributionsStage(Stage[DistributionsSettings]):
                     "",
                 )
         self._sizes_and_elements(context, result, chosen, reference)
+        if reference is not None:
+            _compare_elements(context, settings, result, reference)
         self._space_groups(context, settings, result, reference)
         self._labels(context, result, reference)
 
@@ -120,8 +139,8 @@ class DistributionsStage(Stage[DistributionsSettings]):
         result.add_label_counts(
             "elements",
             "crystals that hold an element",
-            _element_counts(crystals),
-            _element_counts(known) if known else None,
+            count_elements(crystals),
+            count_elements(known) if known else None,
             total=len(crystals),
             reference_total=len(known) or None,
             kind="element",
@@ -195,6 +214,55 @@ class DistributionsStage(Stage[DistributionsSettings]):
             )
 
 
+def _compare_elements(
+    context: StageContext,
+    settings: DistributionsSettings,
+    result: StageResult,
+    reference: ReferenceSet,
+) -> None:
+    """Add how often each element occurs, as a ratio to the reference; see `element_frequencies`."""
+    ratios = element_ratios(
+        list(context.crystals.values()),
+        reference.crystals,
+        n_samples=len(context),
+        min_proportion=settings.min_element,
+    )
+    if not ratios or not context.crystals:
+        return
+    low, high = settings.element_ratios
+    outside = out_of_range(ratios, settings.element_ratios)
+    compared = format_count(len(ratios), "element")
+    by_chance = expected_out_of_range(ratios, len(context), settings.element_ratios)
+    result.add_value(
+        "elements_out_of_range",
+        f"elements outside {low:g} to {high:g} of the reference",
+        len(outside),
+        total=len(context),
+        better="lower",
+        note=f"of {compared} of {settings.min_element:.0%} of the reference or more; by chance "
+        f"alone {by_chance:.1f} would be outside",
+    )
+    for name, title, found, better in (
+        ("lowest_element_ratio", "lowest ratio of an element to the reference", ratios, "higher"),
+        ("highest_element_ratio", "highest, likewise", ratios[::-1], "lower"),
+    ):
+        worst = ", ".join(f"{x.symbol} {x.ratio:.2f}" for x in found[:_WORST])
+        result.add_value(
+            name,
+            title,
+            found[0].ratio,
+            total=len(context),
+            better=better,  # type: ignore[arg-type]
+            note=worst,
+        )
+    result.add_table(
+        "element_ratios",
+        f"Elements of {settings.min_element:.0%} of the reference or more, the lowest ratio first",
+        ["", "samples", "proportion of all samples", "of the reference", "ratio"],
+        [(x.symbol, x.n, x.proportion, x.reference_proportion, x.ratio) for x in ratios],
+    )
+
+
 def space_group_cache_name(symprec: float) -> str:
     """Return the cache key of the space groups of a set, at a tolerance in Å."""
     return f"space-groups-{symprec:g}-spglib-{version('spglib')}"
@@ -238,11 +306,6 @@ def _distance(
         source=source,
         note=note,
     )
-
-
-def _element_counts(crystals: Sequence[Crystal]) -> Counter[str]:
-    # In the order of the sites, so that equal counts have one order.
-    return Counter(symbol for crystal in crystals for symbol in dict.fromkeys(crystal.symbols))
 
 
 def _with_symbols(groups: Counter[int]) -> dict[str, int]:

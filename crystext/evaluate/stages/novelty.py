@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from crystext.errors import CrystextError
+from crystext.evaluate.reference_prototypes import prototype_index
 from crystext.evaluate.reference_sets import ReferenceSet
 from crystext.evaluate.stage_result import StageResult
 from crystext.evaluate.stages.base import (
@@ -24,9 +25,28 @@ from crystext.evaluate.stages.base import (
 from crystext.metrics.coverage import set_distances
 from crystext.metrics.novelty import find_matches
 from crystext.metrics.novelty_by_fingerprint import is_novel
+from crystext.metrics.prototypes import (
+    Novelty,
+    Prototype,
+    find_prototype,
+    prototype_label,
+)
 from crystext.metrics.unique_formulas import count_formulas
 from crystext.metrics.uniqueness import duplicates_of
 from crystext.structures.matching import MatchTolerances
+
+_OF_TRAINING = ("novel", "training_match", "novelty_degree", "nearest_training")
+"""Columns that need a training set."""
+
+_DEGREE_NAMES = tuple(degree.label for degree in Novelty)
+
+DEGREE_TITLES = {
+    Novelty.SAME_CRYSTAL: "same crystal",
+    Novelty.SUBSTITUTION: "known prototype, at most one element exchanged",
+    Novelty.KNOWN_PROTOTYPE: "known prototype, more elements exchanged",
+    Novelty.NEW_PROTOTYPE: "new prototype",
+}
+"""Titles of the degrees of novelty in tables."""
 
 
 class NoveltySettings(CitedSettings):
@@ -65,13 +85,16 @@ class NoveltyStage(Stage[NoveltySettings]):
         FunnelCriterion("novel", "valid, unique and novel", ("valid", "unique", "novel")),
     )
     affected_by = {  # noqa: RUF012
-        "training": frozenset({"novel", "unique_and_novel", "novel_by_fingerprint"})
+        "training": frozenset({"novel", "unique_and_novel", "novel_by_fingerprint", *_DEGREE_NAMES})
     }
-    quantities = ("uniqueness", "unique_formulas", "unique_and_novel", "duplicates")
-    columns = ("unique", "duplicate_of", "novel", "training_match")
+    quantities = (
+        *("uniqueness", "unique_formulas", "unique_and_novel", "duplicates", "prototypes"),
+        *_DEGREE_NAMES,
+    )
+    columns = ("unique", "duplicate_of", "prototype", *_OF_TRAINING)
     required_columns = ("formula",)
-    version = 2
-    libraries = ("pymatgen",)
+    version = 3
+    libraries = ("pymatgen", "spglib")
 
     def dependencies(self, context: StageContext, settings: NoveltySettings) -> dict[str, Any]:
         """Return the checksum of the training set, where there is one."""
@@ -84,10 +107,12 @@ class NoveltyStage(Stage[NoveltySettings]):
         """Match crystals with each other and with the training set."""
         unique = self._uniqueness(context, settings, result)
         self._unique_formulas(context, result)
+        prototypes = self._prototypes(context, result)
         training, problem = _training_or_reason(context)
         if training is None:
             result.note = f"novelty is not known: {problem}"
-            result.columns["novel"] = result.columns["training_match"] = [None] * len(context)
+            for column in _OF_TRAINING:
+                result.columns[column] = [None] * len(context)
             return
         matches = find_matches(
             list(context.crystals.values()),
@@ -104,6 +129,7 @@ class NoveltyStage(Stage[NoveltySettings]):
         _add_matched(result, "novel", f"not in {training.title}", novel, settings)
         both = [u is True and v is True for u, v in zip(unique, novel, strict=True)]
         _add_matched(result, "unique_and_novel", "unique and novel, valid or not", both, settings)
+        self._degrees(context, result, training, prototypes)
         if settings.by_fingerprint:
             self._by_fingerprint(context, settings, result, training)
 
@@ -125,6 +151,52 @@ class NoveltyStage(Stage[NoveltySettings]):
         )
         _add_matched(result, "unique", "unique, valid or not", unique, settings)
         return unique
+
+    def _prototypes(self, context: StageContext, result: StageResult) -> list[Prototype | None]:
+        """Add the prototypes of the samples, and return those of the crystals."""
+        found = context.map_crystals(find_prototype, list(context.crystals.values()))
+        labels = [None if x is None else prototype_label(x) for x in found]
+        result.columns["prototype"] = context.per_sample(labels)
+        # As with formulas, no interval: it is not a sum over samples.
+        result.add_value(
+            "prototypes",
+            "different prototypes",
+            len({label for label in labels if label is not None}),
+            total=len(context),
+            better="higher",
+            note="space group and Wyckoff letters, whatever the elements",
+        )
+        return found
+
+    def _degrees(
+        self,
+        context: StageContext,
+        result: StageResult,
+        training: ReferenceSet,
+        prototypes: Sequence[Prototype | None],
+    ) -> None:
+        """Add how new each sample is, in the degrees of `metrics.prototypes`."""
+        index = prototype_index(training, context.workers, context.report_progress)
+        degrees: list[str | None] = [None] * len(context)
+        nearest: list[str | None] = [None] * len(context)
+        matches = result.columns["training_match"]
+        for i, prototype in zip(context.crystals, prototypes, strict=True):
+            if matches[i] is not None:
+                degrees[i], nearest[i] = Novelty.SAME_CRYSTAL.label, matches[i]
+            elif prototype is not None:
+                degree, nearest[i] = index.find(prototype)
+                degrees[i] = degree.label
+        result.columns["novelty_degree"] = degrees
+        result.columns["nearest_training"] = nearest
+        for degree in Novelty:
+            result.add_proportion(
+                degree.label,
+                DEGREE_TITLES[degree],
+                degrees.count(degree.label),
+                len(context),
+                better="lower" if degree is Novelty.SAME_CRYSTAL else None,
+                note=f"{degree.value}; of {training.title}",
+            )
 
     def _unique_formulas(self, context: StageContext, result: StageResult) -> None:
         n = len(context)

@@ -16,6 +16,7 @@ STAGES: Registry[Stage[Any]] = Registry(
     Stage,  # type: ignore[type-abstract]
     {
         "validity": f"{_STAGES}.validity:STAGE",
+        "geometry": f"{_STAGES}.geometry:STAGE",
         "novelty": f"{_STAGES}.novelty:STAGE",
         "coverage": f"{_STAGES}.coverage:STAGE",
         "distributions": f"{_STAGES}.distributions:STAGE",
@@ -24,6 +25,9 @@ STAGES: Registry[Stage[Any]] = Registry(
         "proposals": f"{_STAGES}.proposals:STAGE",
         "ipt": f"{_STAGES}.ipt:STAGE",
         "stability": f"{_STAGES}.stability:STAGE",
+        "relaxation_change": f"{_STAGES}.relaxation_change:STAGE",
+        "novelty_energies": f"{_STAGES}.novelty_energies:STAGE",
+        "judges": f"{_STAGES}.judges:STAGE",
         "metrics": f"{_STAGES}.metrics:STAGE",
     },
 )

@@ -22,9 +22,8 @@ from typing import Any
 
 from pydantic import Field
 
-from crystext.data.source import checksum
 from crystext.energies.hull import Hull
-from crystext.energies.hull_sources import open_hull, shipped_file
+from crystext.energies.hull_sources import open_hull
 from crystext.energies.potentials import (
     AUTO,
     PotentialChoice,
@@ -38,10 +37,13 @@ from crystext.energies.relax import RelaxationLimits
 from crystext.energies.relaxation_files import RelaxedSet, relaxed_structure
 from crystext.energies.relaxation_run import relax_all
 from crystext.energies.stability import Stability, StabilityResult, assess_stability
+from crystext.evaluate.relaxation_cache import hull_identity, relaxation_folder
 from crystext.evaluate.report import ProtocolDeviation
 from crystext.evaluate.stage_result import StageResult
 from crystext.evaluate.stages.base import (
+    ABOVE_HULL,
     ENERGY_REQUESTED,
+    RELAXED_CIF,
     CitedSettings,
     EvaluationOptions,
     FunnelCriterion,
@@ -51,15 +53,12 @@ from crystext.evaluate.stages.base import (
 )
 from crystext.io.write import cif
 from crystext.metrics.base import Better
-from crystext.runtime.files import json_digest, write_text
-from crystext.runtime.provenance import installed_versions
+from crystext.runtime.files import write_text
 from crystext.runtime.wording import without_sign_of_zero
 
 _POTENTIAL_FILE = "potential.txt"
 """File with the name of the potential that an evaluation started with, if none was given."""
 
-
-_ABOVE_HULL = "e_above_hull_ev_per_atom"
 
 _AFFECTED = frozenset({"stability", "metastable", "stable", "msun", "sun", "candidates"})
 
@@ -92,8 +91,8 @@ class StabilityStage(Stage[StabilitySettings]):
     settings_model = StabilitySettings
     section = ReportSection(
         "Energy above the hull",
-        captions={_ABOVE_HULL: _energy_caption},
-        gallery_order={_ABOVE_HULL: "the lowest energy above the hull"},
+        captions={ABOVE_HULL: _energy_caption},
+        gallery_order={ABOVE_HULL: "the lowest energy above the hull"},
         gallery_note="Crystals are shown as they were sampled, before relaxation; energies above "
         "the hull are of the relaxed ones.",
     )
@@ -119,7 +118,7 @@ class StabilityStage(Stage[StabilitySettings]):
         "hull": _AFFECTED,
         "relaxed": _AFFECTED,
     }
-    export_columns = (_ABOVE_HULL, "e_form_ev_per_atom")
+    export_columns = (ABOVE_HULL, "e_form_ev_per_atom")
     columns = (
         ENERGY_REQUESTED,
         "relaxation",
@@ -137,7 +136,7 @@ class StabilityStage(Stage[StabilitySettings]):
         "hull_evidence",
         "phases_in_system",
         "phases_with_all_elements",
-        "relaxed_cif",
+        RELAXED_CIF,
     )
     version = 5
     libraries = ("ase", "chgnet", "matgl", "pymatgen", "scipy", "torch")
@@ -146,9 +145,9 @@ class StabilityStage(Stage[StabilitySettings]):
         """Return the identity of potential, hull and limits, and the number of relaxed samples."""
         hull = context.options.hull or settings.hull
         return {
-            "limits": asdict(_relaxation_limits(settings)),
+            "limits": asdict(relaxation_limits(settings)),
             "potential": potential_identity(_potential_choice(context, settings).source),
-            "hull": _checksum_or_name(shipped_file(hull) or hull),
+            "hull": hull_identity(hull),
             "relaxed": _relaxation_count(settings, context.options, len(context)),
         }
 
@@ -190,11 +189,12 @@ class StabilityStage(Stage[StabilitySettings]):
         count = _relaxation_count(settings, context.options, len(context))
         samples = context.sample_set.samples[:count]
         _record_potential(context, potential.name)
+        limits = relaxation_limits(settings)
         relaxations = relax_all(
             {i: crystal for i, crystal in context.crystals.items() if i < count},
-            _relaxation_folder(context, settings),
+            relaxation_folder(context.cache, choice.source, limits),
             potential=choice.source,
-            limits=_relaxation_limits(settings),
+            limits=limits,
             workers=context.workers,
             report=context.report_progress,
         )
@@ -238,7 +238,7 @@ def _fill_columns(
         values["converged"][i] = row.converged
         if row.crystal is None or row.energy is None or position is None:
             continue
-        values["relaxed_cif"][i] = cif(row.crystal, row.name)
+        values[RELAXED_CIF][i] = cif(row.crystal, row.name)
         values["energy_ev_per_atom"][i] = row.energy / len(row.crystal)
         values["e_form_ev_per_atom"][i] = position.formation_energy
         values["unknown_elements"][i] = " ".join(position.unknown_elements) or None
@@ -290,7 +290,7 @@ def _add_proportions(result: StageResult, n_requested: int, settings: StabilityS
 
 
 def _add_energies(result: StageResult) -> None:
-    columns, above = result.columns, _values(result, _ABOVE_HULL)
+    columns, above = result.columns, _values(result, ABOVE_HULL)
     relaxed = zip(columns["relaxation_steps"], columns["energy_ev_per_atom"], strict=True)
     steps = [step for step, energy in relaxed if energy is not None]
     result.add_mean(
@@ -375,25 +375,9 @@ def _relaxation_count(
     return n_samples if wanted is None else min(wanted, n_samples)
 
 
-def _relaxation_limits(settings: StabilitySettings) -> RelaxationLimits:
+def relaxation_limits(settings: StabilitySettings) -> RelaxationLimits:
+    """Return when a relaxation is converged, and when it is stopped."""
     return RelaxationLimits(fmax=settings.fmax, steps=settings.steps)
-
-
-def _checksum_or_name(source: str | Path) -> str:
-    """Return the checksum of a file or folder, and any other name as it is."""
-    return checksum(Path(source)) if Path(source).exists() else str(source)
-
-
-def _relaxation_folder(context: StageContext, settings: StabilitySettings) -> Path:
-    """Return the folder of relaxations, which are reused for other hulls and samples."""
-    potential = potential_identity(_potential_choice(context, settings).source)
-    library = "chgnet" if potential == "chgnet" else "matgl"
-    made_from = {
-        "potential": potential,
-        "limits": asdict(_relaxation_limits(settings)),
-        "libraries": installed_versions(("ase", library, "torch")),
-    }
-    return context.cache / f"relaxations-{json_digest(made_from)[:16]}"
 
 
 STAGE = StabilityStage()

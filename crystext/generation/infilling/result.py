@@ -14,7 +14,12 @@ from crystext.errors import InputError
 from crystext.generation.infilling.specify import unused_label
 from crystext.io.read.partial_structures import PartialStructure
 from crystext.structures.crystal import Crystal, Floats
-from crystext.structures.distances import image_distances, min_distances, shortest_lattice_vector
+from crystext.structures.distances import (
+    image_distances,
+    min_distances,
+    pair_distances,
+    shortest_lattice_vector,
+)
 from crystext.structures.properties import density, reduced_formula, space_group_symbols
 from crystext.structures.space_groups import find_space_group
 from crystext.text.partial import PartialCrystal
@@ -238,13 +243,7 @@ class ClosestContact(NamedTuple):
 
 def closest_contact(crystal: Crystal) -> ClosestContact:
     """Return the two atoms whose distance is smallest beside the sum of their covalent radii."""
-    count, numbers = len(crystal), crystal.numbers
-    apart = image_distances(
-        np.broadcast_to(crystal.lattice, (count, 3, 3)),
-        crystal.positions,
-        np.broadcast_to(crystal.positions, (count, count, 3)),
-    )
-    np.fill_diagonal(apart, shortest_lattice_vector(crystal.lattice[None])[0])
+    numbers, apart = crystal.numbers, pair_distances(crystal.lattice, crystal.positions)
     ratios = apart / min_distances(1.0)[numbers[:, None], numbers]
     first, second = (int(i) for i in np.unravel_index(int(ratios.argmin()), ratios.shape))
     names = crystal.symbols[first], crystal.symbols[second]

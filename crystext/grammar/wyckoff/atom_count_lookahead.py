@@ -101,14 +101,14 @@ class CountLookahead:
         low, high = max(0, self._min_atoms - state.atoms), self._max_atoms - state.atoms
         if high < 0:
             return False
-        most = _max_orbits(
+        most = max_orbits(
             known.unlimited_sizes, known.limited_sizes, known.remaining_points(state.occupied), high
         )
         return any(count >= orbits for count in most[low:])
 
 
 @cache
-def _max_orbits(
+def max_orbits(
     unlimited: tuple[int, ...], limited: tuple[int, ...], remaining: tuple[int, ...], atoms: int
 ) -> tuple[int, ...]:
     """Return the greatest number of orbits that make each number of atoms from 0; -1 if none do.

@@ -1,8 +1,10 @@
-"""Lookahead for a formula: each element's number of atoms is a sum of orbit sizes.
+"""Lookahead for formulas: each element's number of atoms is a sum of orbit sizes.
 
-Positions with a free coordinate hold any number of orbits. Points hold one each; a size that only
-points have is scarce, and the elements compete for it. So whether a formula can be written depends
-on how many points of each scarce size every element takes, and all combinations are tried.
+A request allows one or several formulas of the whole cell, such as those of all numbers of formula
+units, or all in which charges balance. Positions with a free coordinate hold any number of orbits.
+Points hold one each; a size that only points have is scarce, and the elements compete for it. So
+whether a formula can be written depends on how many points of each scarce size every element takes,
+and all combinations are tried.
 """
 
 from __future__ import annotations
@@ -27,80 +29,83 @@ class FormulaState(NamedTuple):
     space_group: int
     occupied: int = 0
     """Points that hold an orbit, see `SiteTable`."""
-    element_index: int = 0
-    """Index of the current element of the formula, from 0 in the order of texts."""
-    atoms: int = 0
-    """Atoms of that element so far."""
-    units: int = 0
-    """Number of formula units, if the elements before determine it; otherwise 0."""
+    counts: tuple[int, ...] = ()
+    """Atoms of each element so far, in the order of texts; the last element is the current one."""
 
 
 class FormulaLookahead:
-    """Which elements and positions lead to a requested whole number of formula units."""
+    """Which elements and positions lead to one of the requested formulas."""
 
     def __init__(self, constraints: Constraints) -> None:
         """Derive the rules from the constraints."""
-        counts = {ATOMIC_NUMBERS[symbol]: count for symbol, count in constraints.formula}
-        self._elements = sorted(counts, key=lambda z: ELECTRONEGATIVITY_RANK[z])
-        self._counts = tuple(counts[z] for z in self._elements)
-        self._units = constraints.formula_units
+        symbols = constraints.formula_elements
+        order = sorted(range(len(symbols)), key=lambda i: _rank(symbols[i]))
+        self._elements = [ATOMIC_NUMBERS[symbols[i]] for i in order]
+        self._formulas = tuple(
+            tuple(counts[i] for i in order) for counts in constraints.cell_formulas
+        )
 
     def start(self, space_group: int) -> FormulaState | None:
         """Return the state before the first orbit, or None where no crystal can follow."""
         state = FormulaState(space_group)
-        return state if any(self._can_end(state, units) for units in self._units) else None
+        return state if self._can_end(state) else None
 
     def allowed_elements(self, state: FormulaState) -> Bools:
         """Return which elements may come next, at index 0 whether the orbits may end: (119,)."""
         allowed = np.zeros(len(ELECTRONEGATIVITY_RANK), dtype=np.bool_)
-        for units in self._open_units(state):
-            wanted = units * self._counts[state.element_index]
-            if state.atoms < wanted:
-                allowed[self._elements[state.element_index]] |= self._can_end(state, units)
-            elif state.element_index + 1 == len(self._elements):
-                allowed[END] |= state.atoms == wanted
-            elif state.atoms == wanted:
-                following = FormulaState(
-                    state.space_group, state.occupied, state.element_index + 1, 0, units
-                )
-                allowed[self._elements[state.element_index + 1]] |= self._can_end(following, units)
+        done = len(state.counts)
+        for formula in self._open_formulas(state):
+            if done and state.counts[-1] < formula[done - 1]:
+                following = self._elements[done - 1]
+            else:
+                following = self._elements[done] if done < len(formula) else END
+            if not allowed[following]:
+                allowed[following] = _can_reach(state, formula)
         return allowed
 
     def begin_orbit(self, state: FormulaState, element: int) -> FormulaState:
         """Return the state after beginning an orbit of this element."""
-        if element == self._elements[state.element_index]:
+        if state.counts and element == self._elements[len(state.counts) - 1]:
             return state
-        units = state.atoms // self._counts[state.element_index]
-        return FormulaState(state.space_group, state.occupied, state.element_index + 1, 0, units)
+        return state._replace(counts=(*state.counts, 0))
 
     def allowed_positions(self, begun: FormulaState) -> list[int]:
         """Return which positions the begun orbit may have."""
         known = site_table(begun.space_group).open_positions(begun.occupied)
-        units = self._open_units(begun)
-        return [
-            p for p in known if any(self._can_end(self.place_orbit(begun, p), n) for n in units)
-        ]
+        return [p for p in known if self._can_end(self.place_orbit(begun, p))]
 
     def place_orbit(self, begun: FormulaState, position_index: int) -> FormulaState:
         """Return the state after placing the begun orbit at this position."""
         known = site_table(begun.space_group)
-        taken, atoms = (
-            known.occupy(begun.occupied, position_index),
-            begun.atoms + known.orbit_sizes[position_index],
+        *finished, atoms = begun.counts
+        return begun._replace(
+            occupied=known.occupy(begun.occupied, position_index),
+            counts=(*finished, atoms + known.orbit_sizes[position_index]),
         )
-        return begun._replace(occupied=taken, atoms=atoms)
 
-    def _open_units(self, state: FormulaState) -> tuple[int, ...]:
-        return (state.units,) if state.units else self._units
+    def _open_formulas(self, state: FormulaState) -> Iterator[tuple[int, ...]]:
+        """Yield the formulas that begin with the elements so far."""
+        *finished, current = state.counts or (0,)
+        place = len(finished)
+        for formula in self._formulas:
+            if formula[:place] == tuple(finished) and formula[place] >= current:
+                yield formula
 
-    def _can_end(self, state: FormulaState, units: int) -> bool:
-        """Return whether this number of formula units can be reached from here."""
-        known = site_table(state.space_group)
-        needs = [units * count for count in self._counts[state.element_index :]]
-        needs[0] -= state.atoms
-        return needs[0] >= 0 and _can_fill(
-            known, known.remaining_points(state.occupied), tuple(needs)
-        )
+    def _can_end(self, state: FormulaState) -> bool:
+        return any(_can_reach(state, formula) for formula in self._open_formulas(state))
+
+
+def _can_reach(state: FormulaState, formula: tuple[int, ...]) -> bool:
+    """Return whether a formula that begins with the elements so far can be reached."""
+    known = site_table(state.space_group)
+    *finished, current = state.counts or (0,)
+    needs = list(formula[len(finished) :])
+    needs[0] -= current
+    return _can_fill(known, known.remaining_points(state.occupied), tuple(needs))
+
+
+def _rank(symbol: str) -> int:
+    return ELECTRONEGATIVITY_RANK[ATOMIC_NUMBERS[symbol]]
 
 
 @cache
@@ -109,11 +114,11 @@ def _can_fill(table: SiteTable, remaining: tuple[int, ...], needs: tuple[int, ..
     if not needs:
         return True
     return any(
-        _can_fill(table, left, needs[1:]) for left in _remaining_after(table, remaining, needs[0])
+        _can_fill(table, left, needs[1:]) for left in remaining_after(table, remaining, needs[0])
     )
 
 
-def _remaining_after(
+def remaining_after(
     table: SiteTable, remaining: tuple[int, ...], atoms: int
 ) -> Iterator[tuple[int, ...]]:
     """Yield the possible remainders of scarce sizes after one element has all its atoms."""

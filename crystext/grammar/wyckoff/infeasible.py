@@ -44,6 +44,12 @@ def _describe_atoms(constraints: Constraints) -> str:
     number += " atom" if low == high == 1 else " atoms"
     if constraints.formula:
         return f"the formula {format_formula(constraints.formula)} with {number}"
+    if constraints.counts:
+        each = ", ".join(
+            f"{symbol} {fewest}" if fewest == most else f"{symbol} {fewest} to {most}"
+            for symbol, fewest, most in constraints.counts
+        )
+        return f"{number}, of which {each}"
     if constraints.require:
         return f"{number}, {', '.join(constraints.require)} among them"
     return number
@@ -89,7 +95,11 @@ def _first_feasible_size(constraints: Constraints, sizes: range) -> int | None:
     for n in sizes:
         if n < needed:
             continue
-        if Lookahead(replace(constraints, min_atoms=n, max_atoms=n)).space_groups.any():
+        try:
+            sized = replace(constraints, min_atoms=n, max_atoms=n)
+        except SettingError:  # The numbers of atoms of elements do not add up to n.
+            continue
+        if Lookahead(sized).space_groups.any():
             return n
     return None
 

@@ -13,6 +13,10 @@ import numpy as np
 
 from crystext.conditions.sampling_constraints import Constraints
 from crystext.grammar.wyckoff.atom_count_lookahead import CountLookahead, CountState
+from crystext.grammar.wyckoff.element_count_lookahead import (
+    ElementCountLookahead,
+    ElementCountState,
+)
 from crystext.grammar.wyckoff.formula_lookahead import FormulaLookahead, FormulaState
 from crystext.grammar.wyckoff.site_table import site_table
 from crystext.structures.distances import Bools
@@ -20,7 +24,7 @@ from crystext.structures.properties import crystal_system
 from crystext.structures.wyckoff.positions import N_SPACE_GROUPS
 from crystext.tokenization.crystal_vocabulary import position_names
 
-LookaheadState: TypeAlias = CountState | FormulaState
+LookaheadState: TypeAlias = CountState | ElementCountState | FormulaState
 """The part of an unfinished crystal's state that affects what may follow."""
 
 
@@ -31,9 +35,7 @@ class Lookahead:
         """Derive the rules from the constraints."""
         self.constraints = constraints
         # Each only receives the states that it made itself.
-        self._rules: CountLookahead | FormulaLookahead = (
-            FormulaLookahead(constraints) if constraints.formula else CountLookahead(constraints)
-        )
+        self._rules = _rules_for(constraints)
         self._elements_cache: dict[LookaheadState, Bools] = {}
         self._positions_cache: dict[LookaheadState, Bools] = {}
 
@@ -83,6 +85,16 @@ class Lookahead:
         if asked.space_group is not None and asked.space_group != group:
             return False
         return asked.crystal_system in (None, crystal_system(group))
+
+
+def _rules_for(
+    constraints: Constraints,
+) -> CountLookahead | ElementCountLookahead | FormulaLookahead:
+    if constraints.formula_elements:
+        return FormulaLookahead(constraints)
+    if constraints.counts:
+        return ElementCountLookahead(constraints)
+    return CountLookahead(constraints)
 
 
 @lru_cache(maxsize=64)

@@ -87,7 +87,7 @@ def partial_structure_of(crystal: Crystal, labels: Sequence[str] = ()) -> Partia
         crystal.angles,
         crystal.numbers,
         crystal.positions,
-        tuple(labels) or _default_labels(crystal.numbers),
+        tuple(labels) or default_labels(crystal.numbers),
     )
 
 
@@ -109,10 +109,11 @@ def _partial_structure_of_cif(text: str) -> PartialStructure:
 def _distinct_labels(labels: tuple[str, ...], numbers: Ints) -> tuple[str, ...]:
     """Return the file's labels, or default ones if those are not unique."""
     apart = len(set(labels)) == len(labels) > 0 and not {"?", ".", ""} & set(labels)
-    return labels if apart else _default_labels(numbers)
+    return labels if apart else default_labels(numbers)
 
 
-def _default_labels(numbers: Ints) -> tuple[str, ...]:
+def default_labels(numbers: Ints) -> tuple[str, ...]:
+    """Return element and number of each site, such as Fe1; X for an unknown element."""
     counted: Counter[str] = Counter()
     labels = []
     for z in numbers.tolist():

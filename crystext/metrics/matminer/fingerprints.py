@@ -2,7 +2,7 @@
 
 Structure: the mean over all atoms of matminer's `CrystalNNFingerprint` with the preset "ops": for
 each coordination number n from 1 to 24 its probability, then that times each motif's order
-parameter (see `crystal_nn_neighbours` and `order_parameters`). Composition: for each of 22
+parameter (see `structures.crystal_nn` and `order_parameters`). Composition: for each of 22
 elemental properties of Magpie the minimum, maximum, range, mean, mean absolute deviation and mode
 over atoms, standardised by CDVAE's constants; unknown properties of an element are 0 after that,
 as in CDVAE.
@@ -31,7 +31,6 @@ from numpy.typing import NDArray
 
 from crystext.chemistry.element_features import element_properties
 from crystext.errors import InputError, describe_error
-from crystext.metrics.matminer.crystal_nn_neighbours import Environment, environments
 from crystext.metrics.matminer.order_parameters import (
     MOTIFS,
     NeighbourFrames,
@@ -41,6 +40,7 @@ from crystext.metrics.matminer.order_parameters import (
 from crystext.runtime.files import write_npz
 from crystext.runtime.processes import Workers, run_tasks
 from crystext.structures.crystal import Crystal, Floats, Ints
+from crystext.structures.crystal_nn import Environment, environments
 
 MAX_COORDINATION = 24
 

@@ -21,10 +21,17 @@ from crystext.evaluate.run import evaluate_samples
 from crystext.evaluate.samples import read_samples
 from crystext.evaluate.stage_result import StageResult
 from crystext.evaluate.stages.base import EvaluationOptions, StageContext
-from crystext.evaluate.stages.registry import STAGES
+from crystext.evaluate.stages.registry import STAGES, loadable_stages
 from crystext.metrics.registry import METRICS
 from crystext.structures.record import Record
-from tests.evaluate.example_inputs import BRASS, ROCK_SALT, TEXTS, write_run, write_table
+from tests.evaluate.example_inputs import (
+    BRASS,
+    ROCK_SALT,
+    TEXTS,
+    chgnet_copy,
+    write_run,
+    write_table,
+)
 
 PARTS: dict[str, Any] = {
     **{
@@ -34,11 +41,18 @@ PARTS: dict[str, Any] = {
     },
     "ipt": {"source": "s", "crystals": 2, "translations": 2},
     "stability": {"source": "s", "potential": "chgnet", "hull": "mp2020", "steps": 1},
+    "judges": {"source": "s", "known_crystals": 2, "max_error": 1},
     "metrics": list(METRICS),
 }
 """Settings of each stage."""
 
 CONDITIONS = [[{"name": "composition", "asked": "NaCl"}]] * len(TEXTS)
+
+REQUIRED = (
+    *("valid", "formula", "novelty_degree", "relaxed_cif", "metastable"),
+    "e_above_hull_ev_per_atom",
+)
+"""Columns that stages require of others."""
 
 each_stage = pytest.mark.parametrize("name", list(STAGES))
 
@@ -55,12 +69,14 @@ def options(tmp_path: Path, tiny_model: Path) -> EvaluationOptions:
     targets = write_table(tmp_path / "targets.parquet", [ROCK_SALT] * len(TEXTS))
     return EvaluationOptions(
         reference=str(known), training=str(tmp_path / "train"), targets=str(targets),
-        model=str(tiny_model),
+        model=str(tiny_model), judges=(chgnet_copy,),
     )  # fmt: skip
 
 
 def protocol(*names: str) -> dict[str, Any]:
-    parts = {name: PARTS[name] for name in ("validity", *names)}
+    required = {column for name in names for column in STAGES[name].required_columns}
+    providers = [stage.name for stage in loadable_stages() if required & set(stage.columns)]
+    parts = {name: PARTS[name] for name in ("validity", *providers, *names)}
     return {"name": "contract", "title": "contract", **parts}
 
 
@@ -131,7 +147,7 @@ def test_a_stage_measures_failures_alone_or_says_why_not(
         ReferenceSets(
             {role: specify_reference_set(str(source), None) for role, source in roles.items()}
         ),
-        {"valid": [None, None], "formula": [None, None]},
+        {"energy_requested": [True, True], **{name: [None, None] for name in REQUIRED}},
         tmp_path / "work",
         tmp_path / "shared",
         1,

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from itertools import combinations_with_replacement, product
 
 import numpy as np
 import pytest
@@ -58,11 +59,24 @@ def keeps(group: int, orbits: Orbits, asked: Constraints) -> bool:
         counts[symbol] += size(group, letter)
     if not asked.min_atoms <= counts.total() <= asked.max_atoms:
         return False
+    if asked.charges and not is_neutral(counts, asked):
+        return False
     if asked.formula:
         units = {counts[symbol] / count for symbol, count in asked.formula}
         return len(units) == 1 and min(units) % 1 == 0 and set(counts) == set(dict(asked.formula))
+    if any(not low <= counts[symbol] <= high for symbol, low, high in asked.counts):
+        return False
     permitted = set(FOUR if asked.only is None else asked.only) - set(asked.exclude)
     return set(asked.require) <= set(counts) <= permitted
+
+
+def is_neutral(counts: Counter[str], asked: Constraints) -> bool:
+    """Tell by trying all states of all atoms, where each element has to occur."""
+    each = [
+        {sum(states) for states in combinations_with_replacement(values, counts[symbol])}
+        for symbol, values in asked.charges
+    ]
+    return set(counts) == set(dict(asked.charges)) and any(sum(x) == 0 for x in product(*each))
 
 
 @st.composite
@@ -73,9 +87,28 @@ def requests(draw: st.DrawFn) -> Constraints:
         unit = sum(counts.values())
         assume(-(-least // unit) <= most // unit)
         return Constraints(max_atoms=most, min_atoms=least, formula=tuple(counts.items()))
+    if draw(st.booleans()):
+        states = st.lists(st.sampled_from((-2, -1, 1, 2, 3)), min_size=1, max_size=2).map(tuple)
+        charges = draw(st.dictionaries(st.sampled_from(FOUR), states, min_size=1, max_size=3))
+        try:
+            return Constraints(max_atoms=most, min_atoms=least, charges=tuple(charges.items()))
+        except SettingError:  # No numbers of atoms balance.
+            assume(False)
     require = tuple(draw(st.lists(st.sampled_from(FOUR), unique=True, max_size=3)))
     assume(len(require) <= most)
-    return Constraints(max_atoms=most, min_atoms=least, require=require, only=FOUR)
+    ranges = draw(
+        st.dictionaries(
+            st.sampled_from(FOUR), st.tuples(st.integers(0, 3), st.integers(1, 4)), max_size=3
+        )
+    )
+    counts = tuple((symbol, low, max(low, high)) for symbol, (low, high) in ranges.items())
+    try:
+        return Constraints(
+            max_atoms=most, min_atoms=least, require=require, only=FOUR, counts=counts
+        )
+    except SettingError:  # The numbers of atoms contradict each other.
+        assume(False)
+        raise
 
 
 @given(groups, requests())

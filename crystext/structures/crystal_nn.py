@@ -23,6 +23,7 @@ the tessellation in Python, for a quarter of a second per crystal.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -30,11 +31,12 @@ import numpy as np
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import InputError
-from crystext.metrics.thresholds import MIN_VOLUME
 from crystext.structures.crystal import Crystal, Floats, Ints
 
 NEIGHBOUR_RADIUS = 7.0
 """Å; cutoff of the neighbour search, doubled while a Voronoi cell is open."""
+_MIN_VOLUME = 0.1
+"""Å^3; in a smaller cell, every atom coincides with its images."""
 _FIRST_HULL_POINTS = 48
 """Points whose hull is tried first. If the cell reaches less than half as far as the last of them,
 no other point can cut it."""
@@ -48,6 +50,8 @@ class Environment(NamedTuple):
     """Vectors to the neighbours, in Å, the heaviest first; shape (n, 3)."""
     weights: Floats
     """Weights before rounding; shape (n,)."""
+    numbers: Ints
+    """Atomic numbers of the neighbours; shape (n,)."""
 
 
 class _Faces(NamedTuple):
@@ -61,18 +65,47 @@ class _Faces(NamedTuple):
     """Å^2; shape (F,)."""
 
 
-def environments(crystal: Crystal) -> list[list[Environment]]:
-    """Return the environments of each atom of a crystal, the smallest first, without the empty one.
+def environments(crystal: Crystal, atoms: Sequence[int] | None = None) -> list[list[Environment]]:
+    """Return the environments of atoms of a crystal, the smallest first, without the empty one.
+
+    Args:
+        crystal: any.
+        atoms: indices of atoms; None for all.
 
     Raises:
         InputError: the cell has almost no volume, an atom has no Voronoi cell because atoms
             coincide or lie in one plane, or an element has no radius.
     """
-    if not crystal.volume >= MIN_VOLUME:
-        raise InputError(f"the cell holds {crystal.volume:.3g} Å^3; expected {MIN_VOLUME} or more")
+    if not crystal.volume >= _MIN_VOLUME:
+        raise InputError(f"the cell holds {crystal.volume:.3g} Å^3; expected {_MIN_VOLUME} or more")
     places = crystal.positions @ crystal.lattice
     within = _neighbours(crystal, places, NEIGHBOUR_RADIUS)
-    return [_site_environments(crystal, places, i, *within[i]) for i in range(len(crystal))]
+    chosen = range(len(crystal)) if atoms is None else atoms
+    return [_site_environments(crystal, places, i, *within[i]) for i in chosen]
+
+
+def nearest_neighbours(crystal: Crystal, atoms: Sequence[int]) -> list[Ints]:
+    """Return the atomic numbers of the nearest neighbours of atoms, those of CrystalNN.
+
+    They are the environment of the most probable coordination number, as
+    `CrystalNN.get_nn_info` returns it; none, where the empty one is most probable.
+
+    Args:
+        crystal: any.
+        atoms: indices of the atoms.
+
+    Raises:
+        InputError: as `environments`.
+    """
+    nearest: list[Ints] = []
+    for surroundings in environments(crystal, atoms):
+        empty = 1 - sum(environment.probability for environment in surroundings)
+        best = max(surroundings, key=lambda x: x.probability, default=None)
+        if best is None or empty > best.probability:
+            nearest.append(np.zeros(0, dtype=np.int64))
+        else:
+            nearest.append(best.numbers)
+    return nearest
 
 
 def _neighbours(crystal: Crystal, positions: Floats, reach: float) -> list[tuple[Ints, Floats]]:
@@ -119,7 +152,12 @@ def _site_environments(
     sizes = [n for n, w in enumerate(rounded, start=1) if w > 0 and w != (*rounded, 0.0)[n]]
     levels = [rounded[n - 1] for n in sizes] + [0.0]
     return [
-        Environment(_area_below(level) - _area_below(lower), vectors[order[:n]], weights[order[:n]])
+        Environment(
+            _area_below(level) - _area_below(lower),
+            vectors[order[:n]],
+            weights[order[:n]],
+            numbers[order[:n]],
+        )
         for n, level, lower in zip(sizes, levels, levels[1:], strict=False)
     ]
 

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, assume, given, reject, settings
 from pymatgen.core.local_env import CrystalNN
 
 from crystext.errors import InputError
-from crystext.metrics.matminer.crystal_nn_neighbours import environments
 from crystext.metrics.structure_validity import structure_failure
 from crystext.structures.crystal import Crystal
+from crystext.structures.crystal_nn import environments, nearest_neighbours
 from tests.example_crystals import EXAMPLE_CRYSTALS
 from tests.strategies import crystals
 
@@ -66,3 +66,23 @@ def test_what_has_no_neighbours_in_any_sense_is_refused(length, places, said):
     )
     with pytest.raises(InputError, match=said):
         environments(crystal)
+
+
+@pytest.mark.parametrize("name", EXAMPLE_CRYSTALS)
+def test_nearest_neighbours_are_those_of_crystalnn(name):
+    crystal = EXAMPLE_CRYSTALS[name]
+    atoms = range(0, len(crystal), 2)
+    structure = crystal.structure
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = [
+            sorted(near["site"].specie.Z for near in CrystalNN().get_nn_info(structure, i))
+            for i in atoms
+        ]
+    assert [sorted(x.tolist()) for x in nearest_neighbours(crystal, atoms)] == expected
+
+
+def test_an_atom_far_from_all_has_no_nearest_neighbours():
+    crystal = Crystal(np.full(3, 30.0), np.full(3, 90.0), np.array([11]), np.zeros((1, 3)))
+    (found,) = nearest_neighbours(crystal, [0])
+    assert found.tolist() == []
