@@ -23,6 +23,7 @@ from crystext.cli.commands import COMMANDS
 from crystext.cli.renamed import with_new_names
 from crystext.cli.usage_errors import UsageError, usage_message
 from crystext.errors import CrystextError, ReadingWarning, UserCodeError
+from crystext.runtime.garbage import collect_rarely
 
 app = typer.Typer(
     name="crystext",
@@ -108,6 +109,7 @@ _REMEDIES = {
 
 def main() -> None:
     """Run the command line on `sys.argv` and exit."""
+    collect_rarely()
     _show_reading_warnings()
     try:
         try:

@@ -26,6 +26,7 @@ def sample_until_satisfied(
     fmt: Format,
     constrained: bool = True,
     max_attempts_per_sample: int = 1,
+    wanted: int | None = None,
 ) -> list[Attempt]:
     """Sample one text for each index, and record which conditions its crystal satisfies.
 
@@ -39,16 +40,20 @@ def sample_until_satisfied(
         max_attempts_per_sample: a crystal that fails a condition is sampled again, with new random
             numbers, up to this many texts. The text that satisfies most conditions is returned; of
             equals the first. Each records how many of its texts were refused, and for what.
+        wanted: how many samples are returned, of the first indices; None is all. The others are
+            part of the batches, so that a sample does not depend on this number.
     """
     fmt = fmt if request.format is None else request.format
     constrained = constrained and fmt.grammar is not None
     best: dict[int, Attempt] = {}
     refused: dict[int, Counter[str]] = {index: Counter() for index in indices}
     left = indices
+    # A text that is sampled again is so in a batch with all others that are.
+    finished = wanted if max_attempts_per_sample == 1 else None
     looked_at = conditions.can_be_checked
     enforced = {*fmt.enforces, *(["oxidation"] if request.constraints.charges else [])}
     for redraw in range(max_attempts_per_sample):
-        for drawn in sampler.draw(request, left, redraw=redraw):
+        for drawn in sampler.draw(request, left, redraw=redraw, wanted=finished):
             read = looked_at and drawn.failure is None
             crystal = fmt.decode(drawn.text).crystal if read else None
             records = conditions.check(
@@ -59,12 +64,13 @@ def sample_until_satisfied(
             kept = fresh if known is None or _merit(fresh) > _merit(known) else known
             refused[drawn.index].update(_missed(fresh))
             best[drawn.index] = replace(kept, attempts=redraw + 1)
-        left = [index for index in left if not best[index].satisfied]
+        left = [index for index in left if index in best and not best[index].satisfied]
         if not left:
             break
+    asked = indices[:wanted]
     if max_attempts_per_sample == 1:
-        return [best[index] for index in indices]
-    return [replace(best[i], refused=tuple(sorted(refused[i].items()))) for i in indices]
+        return [best[index] for index in asked]
+    return [replace(best[i], refused=tuple(sorted(refused[i].items()))) for i in asked]
 
 
 def iter_attempts(
@@ -88,8 +94,9 @@ def iter_attempts(
                 fmt=generator.format,
                 constrained=run.settings.constrained,
                 max_attempts_per_sample=run.max_attempts_per_sample,
+                wanted=run.n - batch.start,
             )
-        yield from attempts[: run.n - batch.start]
+        yield from attempts
 
 
 def _missed(attempt: Attempt) -> list[str]:

@@ -168,10 +168,10 @@ def _check_workers(workers: int) -> None:
         raise SettingError(f"{workers} workers: expected 1 or more")
 
 
-def _worker_config(run: SamplingRun) -> WorkerConfig:
+def _worker_config(run: SamplingRun, total: int | None = None) -> WorkerConfig:
     requests = run.requests(run.files.prompts, run.files.description.format)
     return WorkerConfig(
-        run.files, run.settings, requests, run.conditions, run.max_attempts_per_sample
+        run.files, run.settings, requests, run.conditions, run.max_attempts_per_sample, total
     )
 
 
@@ -180,7 +180,8 @@ def _gather_or_sample(
 ) -> Generator[list[_SampleLine], None, None]:
     """Yield the lines of batches, in order: from the files of shards, else sampled here."""
     there = {batch for batch in batches if batch_file(out, batch).is_file()}
-    config, missing = _worker_config(run), [batch for batch in batches if batch not in there]
+    config = _worker_config(run, run.total)
+    missing = [batch for batch in batches if batch not in there]
     with closing(sample_batches(config, missing, workers)) as sampled:
         for batch in batches:
             if batch in there:

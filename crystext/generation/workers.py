@@ -26,6 +26,8 @@ class WorkerConfig:
     conditions: tuple[Conditions, ...]
     """The conditions of each request."""
     max_attempts_per_sample: int = 1
+    total: int | None = None
+    """Number of samples that are wanted: of the last batch, those before; None is all."""
 
 
 def sample_batches(
@@ -111,6 +113,7 @@ def _make_sampling(config: WorkerConfig) -> Callable[[SampleBatch], list[Attempt
             fmt=generator.format,
             constrained=config.settings.constrained,
             max_attempts_per_sample=config.max_attempts_per_sample,
+            wanted=None if config.total is None else config.total - batch.start,
         )
 
     return sample

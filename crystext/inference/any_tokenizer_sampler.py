@@ -55,8 +55,17 @@ class AnyTokenizerSampler:
         if settings.constrained and (grammar := grammar_of(self.format)) is not None:
             self._trie = TokenTrie(model.tokenizer, grammar.letters)
 
-    def draw(self, request: Request, indices: Sequence[int], *, redraw: int = 0) -> list[Attempt]:
+    def draw(
+        self,
+        request: Request,
+        indices: Sequence[int],
+        *,
+        redraw: int = 0,
+        wanted: int | None = None,
+    ) -> list[Attempt]:
         """Sample one text for each index; seed, index and redraw determine its random numbers.
+
+        Those of the first `wanted` indices are returned, or all.
 
         An unfinished text is cut off at the model's last position. A text is sampled again, up to
         `MAX_RESTARTS` times, if it `must_be_redrawn`.
@@ -75,7 +84,7 @@ class AnyTokenizerSampler:
                 left = [a.index for a in drawn if must_be_redrawn(request, a.text, self.format)]
                 if not left:
                     break
-        return [done[index] for index in indices]
+        return [done[index] for index in indices[:wanted]]
 
     def _draw(
         self, request: Request, indices: Sequence[int], redraw: int, restart: int

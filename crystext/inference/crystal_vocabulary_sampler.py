@@ -38,11 +38,19 @@ class BatchSampler:
         self.pieces = {i: piece for piece, i in model.tokenizer.get_vocab().items()}
         self.llama = CpuLlama(model.network, torch.bfloat16)
 
-    def draw(self, request: Request, indices: Sequence[int], *, redraw: int = 0) -> list[Attempt]:
-        """Sample one text for each index.
+    def draw(
+        self,
+        request: Request,
+        indices: Sequence[int],
+        *,
+        redraw: int = 0,
+        wanted: int | None = None,
+    ) -> list[Attempt]:
+        """Sample one text for each index, or for the first `wanted` of them.
 
         A text depends on the seed, its index and how often it was sampled before, and on the rest
-        of the batch through rounding.
+        of the batch through rounding. So texts that are not wanted are sampled, too, but not
+        finished.
 
         Raises:
             ModelError: the texts could exceed the model's number of positions.
@@ -50,7 +58,8 @@ class BatchSampler:
         """
         done: dict[int, Attempt] = {}
         waiting = deque(WaitingText(index) for index in indices)
+        asked = frozenset(indices[:wanted])
         with torch.inference_mode():
-            while waiting:
-                TextBatch(self, request, redraw).run(waiting, done)
-        return [done[index] for index in indices]
+            while waiting and not asked <= done.keys():
+                TextBatch(self, request, redraw).run(waiting, done, asked)
+        return [done[index] for index in indices[:wanted]]

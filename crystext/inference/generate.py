@@ -43,8 +43,18 @@ VOCABULARIES: Registry[Any] = Registry(
 class Sampler(Protocol):
     """Samples texts from a model."""
 
-    def draw(self, request: Request, indices: Sequence[int], *, redraw: int = 0) -> list[Attempt]:
-        """Sample one text for each index, with separate random numbers for each redraw."""
+    def draw(
+        self,
+        request: Request,
+        indices: Sequence[int],
+        *,
+        redraw: int = 0,
+        wanted: int | None = None,
+    ) -> list[Attempt]:
+        """Sample one text for each index, with separate random numbers for each redraw.
+
+        Only the texts of the first `wanted` indices are returned; None is all.
+        """
 
 
 class TextGenerator:
@@ -115,19 +125,28 @@ class TextGenerator:
             self._samplers[fmt] = self._make_sampler(fmt)
         return self._samplers[fmt]
 
-    def draw(self, request: Request, indices: Sequence[int], *, redraw: int = 0) -> list[Attempt]:
+    def draw(
+        self,
+        request: Request,
+        indices: Sequence[int],
+        *,
+        redraw: int = 0,
+        wanted: int | None = None,
+    ) -> list[Attempt]:
         """Sample one text for each index, in one batch.
 
         Args:
             request: prompt and constraints of the texts.
             indices: of the texts; with the seed they determine the random numbers.
             redraw: how often the texts were sampled before; each time has separate random numbers.
+            wanted: how many texts are returned, of the first indices; None is all. The others are
+                part of the batch, so that a text does not depend on this number.
 
         Raises:
             ModelError: the texts could exceed the model's number of positions; or as `sampler`.
             SettingError: no text can satisfy the request; or as `sampler`.
         """
-        return self.sampler(request.format).draw(request, indices, redraw=redraw)
+        return self.sampler(request.format).draw(request, indices, redraw=redraw, wanted=wanted)
 
     def draw_batches(
         self, request: Request, count: int, batch_size: int

@@ -7,7 +7,7 @@ What a text format has to bring is here, too: a `Vocabulary` knows its token ids
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -166,18 +166,19 @@ class TextBatch:
     def __len__(self) -> int:
         return len(self._places)
 
-    def run(self, waiting: deque[WaitingText], done: dict[int, Attempt]) -> None:
-        """Sample texts until all that have begun have ended.
+    def run(self, waiting: deque[WaitingText], done: dict[int, Attempt], asked: Set[int]) -> None:
+        """Sample texts until all that have begun have ended, or all that are asked for are done.
 
         Args:
             waiting: texts to sample. Those that restart are added; they begin here only if the
                 vocabulary lets texts begin while others grow.
             done: receives the accepted texts, by index.
+            asked: indices of the samples that are asked for.
         """
         while True:
             if texts := self._next_texts(waiting):
                 self._begin(texts)
-            if not len(self):
+            if not len(self) or asked <= done.keys():
                 return
             tokens, ended, abandoned = self._reader.choose(self)
             self._written_B_T[self._places, self._steps[self._places]] = tokens

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from crystext.errors import CrystextError, RunError
 from crystext.runtime.cluster import is_worker_death
+from crystext.runtime.garbage import collect_rarely
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -381,6 +382,7 @@ def _run_worker(make_function: Callable[[], Callable[[Any], Any]], parent: Conne
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Before anything slow: the parent may be killed while this process imports libraries.
     die_with_parent()
+    collect_rarely()
     try:
         parent.send(_Started())
         task = parent.recv()

@@ -106,6 +106,14 @@ def test_texts_that_wait_begin_in_the_places_of_others(
     assert drawn == attempts
 
 
+def test_of_a_batch_only_the_first_texts_are_finished_if_no_more_are_wanted(
+    model: LoadedModel, attempts: list[Attempt]
+) -> None:
+    sampler = exact_sampler(model)
+    assert sampler.draw(request(model), range(ROWS), wanted=3) == attempts[:3]
+    assert sampler.draw(request(model), range(ROWS), wanted=2 * ROWS) == attempts
+
+
 def test_a_finished_text_is_one_that_its_grammar_would_not_have_redrawn(
     model: LoadedModel, attempts: list[Attempt]
 ) -> None:

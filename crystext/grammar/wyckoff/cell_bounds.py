@@ -90,6 +90,8 @@ class CellBounds:
         """Å^3."""
         self._min_vector_length = 0.0
         self._pair_terms: Floats | None = None
+        self._axis_terms: dict[int, float] = {}
+        """The least term of the pairs along an axis."""
         if min_distance_ratio > 0:
             table = min_distances(min_distance_ratio)
             self._pair_terms = contact_terms(self.system, sites, numbers, table)
@@ -135,8 +137,10 @@ class CellBounds:
         """Return the least margin of pairs along one axis: shape (V,)."""
         if self._pair_terms is None:
             return np.full(len(values), np.inf)
-        lie = (abs(np.delete(self._pair_terms, axis, axis=1)) < 1e-9).all(axis=1)
-        return np.asarray(self._pair_terms[lie, axis].min() * values**2)
+        if axis not in self._axis_terms:
+            lie = (abs(np.delete(self._pair_terms, axis, axis=1)) < 1e-9).all(axis=1)
+            self._axis_terms[axis] = self._pair_terms[lie, axis].min()
+        return np.asarray(self._axis_terms[axis] * values**2)
 
     def _right_angled_margin(self, chosen: list[float], values: Floats) -> Floats:
         """Return the margin; all pairs are checked only if those along the current axis fit."""

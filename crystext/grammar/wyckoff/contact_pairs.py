@@ -86,6 +86,14 @@ def contact_terms(
 
 def _non_redundant(terms: Floats) -> Floats:
     """Return the rows that are not, in every term, at least another row."""
+    if terms.shape[1] == 1:
+        return np.asarray(terms.min(axis=0, keepdims=True))
+    if terms.shape[1] == 2:
+        # In the order of the first term, a row needs a smaller second one than all before it.
+        ordered = terms[np.lexsort(np.round(terms, 9).T[::-1])]
+        second = np.round(ordered[:, 1], 9)
+        least_before = np.append(np.inf, np.minimum.accumulate(second)[:-1])
+        return np.asarray(ordered[second < least_before])
     left = terms[np.argsort(terms.sum(axis=1), kind="stable")]
     kept: list[Floats] = []
     while len(left):
