@@ -179,7 +179,6 @@ LONG_FUNCTIONS = {
     "crystext.cli.decode.decode": "options of a command",
     "crystext.cli.discover.discover": "options of a command",
     "crystext.cli.evaluate.evaluate": "options of a command",
-    "crystext.cli.explain.explain": "options of a command",
     "crystext.cli.export.export": "options of a command",
     "crystext.cli.hull.hull": "options of a command",
     "crystext.cli.infill.infill": "options of a command",

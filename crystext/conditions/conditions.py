@@ -184,12 +184,7 @@ class Conditions:
 
     def requested(self) -> dict[str, str | int | float | bool]:
         """Return the requested values by name, as plain values that `from_keywords` accepts."""
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {
-            name: _plain_value(name, value)
-            for name, value in given.items()
-            if value not in (None, (), False) or isinstance(value, float)
-        }
+        return {name: _plain_value(name, value) for name, value in self._given().items()}
 
     def prompt_properties(self) -> dict[str, str]:
         """Return the lines of the prompt: property names and values as prompts write them.
@@ -303,7 +298,7 @@ class Conditions:
                 space group, but spglib may find a higher one in the crystal.
         """
         steered = self._in_prompt()
-        found = {} if crystal is None else measure_conditions(self, crystal)
+        found = {} if crystal is None else measure_conditions(self._given(), crystal)
         records = []
         for name, requested in self.requested().items():
             how: ConditionMode = "steered" if name in steered else "checked"
@@ -315,6 +310,15 @@ class Conditions:
             value, kept = found.get(name, (None, False))
             records.append(ConditionResult(name, requested, how, value, kept))
         return tuple(records)
+
+    def _given(self) -> dict[str, Any]:
+        """Return the values that are requested, by name, as the fields hold them."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: value
+            for name, value in values.items()
+            if value not in (None, (), False) or isinstance(value, float)
+        }
 
     def _is_enforced(self, name: str, enforced_by_format: Collection[str]) -> bool:
         if name in ("neutral", "oxidation") and self.composition is not None:
