@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from crystext.errors import InputError
+from crystext.generation.selection import SelectionSummary
 from crystext.metrics.base import Better
 from crystext.runtime.provenance import Provenance
 
@@ -141,6 +142,13 @@ class InputSummary(_ReportPart):
     with_notes: int = 0
     """Crystals that were read with a note on what is only probable about them."""
     sha256: str
+    selection: SelectionSummary | None = None
+    """What was chosen of how many samples of the run; None if these are all of them."""
+
+    @property
+    def title(self) -> str:
+        """The name, and for chosen samples what they are."""
+        return self.path if self.selection is None else f"{self.path}: {self.selection.title}"
 
 
 class ReferenceSetSummary(_ReportPart):
