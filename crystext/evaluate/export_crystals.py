@@ -45,6 +45,7 @@ def export_crystals(
     rank: Rank | None = None,
     workers: Workers = 1,
     lenient: bool = False,
+    all_attempts: bool = False,
     layout: Layout = DEFAULT_LAYOUT,
     note: Callable[[str], None] = lambda message: None,
 ) -> int:
@@ -60,6 +61,7 @@ def export_crystals(
         rank: puts what is written in an order, and gives it the column by which it is ranked.
         workers: number of processes for fingerprints, if `diverse` needs them.
         lenient: whether the samples were read leniently; see `read_crystals`.
+        all_attempts: whether all samples of a run were evaluated; see `read_samples`.
         layout: the cell that is written, and whether CIFs have symmetry operations.
         note: called for each crystal without symmetry; see `write_crystals`.
 
@@ -71,7 +73,7 @@ def export_crystals(
     """
     table = Path(report) / "structures.parquet"
     columns = _read_columns(table)
-    samples = read_samples(source, n, lenient=lenient).samples
+    samples = read_samples(source, n, lenient=lenient, all_attempts=all_attempts).samples
     if len(samples) != len(columns["index"]):
         raise RunError(
             f"{table} holds {format_count(len(columns['index']), 'sample')}, and {source} has "

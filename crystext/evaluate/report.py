@@ -163,7 +163,8 @@ class ProtocolDeviation(_ReportPart):
     """Something used in place of what the protocol names."""
 
     what: str
-    """`protocol`, `reference`, `training`, or a name of a stage (`Stage.affected_by`)."""
+    """`protocol`, `selection`, `reference`, `training`, or a name of a stage
+    (`Stage.affected_by`)."""
     text: Utf8Text
     """For display: what, in place of what."""
 

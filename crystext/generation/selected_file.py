@@ -34,10 +34,9 @@ def read_selection(out: Path) -> SelectionSummary | None:
     """Return what the chosen samples of a run folder are; None if nothing was chosen.
 
     Raises:
-        RunError: the settings are damaged, or the choice was interrupted.
+        RunError: the settings do not say it, or the choice was interrupted.
     """
-    section = (run_folder(out).settings() or {}).get(SECTION)
-    is_there = (out / SELECTED_FILE).is_file()
+    section, is_there = _section(out), (out / SELECTED_FILE).is_file()
     if section is None and not is_there:
         return None
     try:
@@ -82,7 +81,9 @@ def write_selection(
         # A kill in between leaves settings without samples, which `read_selection` reports; never
         # samples that other settings describe.
         (out / SELECTED_FILE).unlink(missing_ok=True)
-        write_json(out / SETTINGS_FILE, {**(folder.settings() or {}), SECTION: summary.model_dump()})
+        write_json(
+            out / SETTINGS_FILE, {**(folder.settings() or {}), SECTION: summary.model_dump()}
+        )
         write_text(out / SELECTED_FILE, "".join(json.dumps(dict(x)) + "\n" for x in samples))
 
 
@@ -92,7 +93,7 @@ def refuse_selection(out: Path) -> None:
     Raises:
         RunError: samples were chosen in it.
     """
-    section = (run_folder(out).settings() or {}).get(SECTION)
+    section = _section(out)
     if section is None and not (out / SELECTED_FILE).is_file():
         return
     command = ""
@@ -102,3 +103,11 @@ def refuse_selection(out: Path) -> None:
         f"{out} holds a run whose best samples were chosen; give --keep-best{command} to continue "
         "it, or another --out"
     )
+
+
+def _section(out: Path) -> Any:
+    """Return the section of the settings; None if it is missing or they cannot be read."""
+    try:
+        return (run_folder(out).settings() or {}).get(SECTION)
+    except RunError:
+        return None  # Samples can be read without settings; chosen ones cannot, see above.

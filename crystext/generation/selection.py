@@ -290,9 +290,7 @@ class _DifferentCrystals:
         return any(is_same(self._matcher, other, reduced) for other in structures)
 
 
-def _within_limit(
-    symmetries: dict[int, _Symmetry | None], limit: int, keep_best: int
-) -> list[int]:
+def _within_limit(symmetries: dict[int, _Symmetry | None], limit: int, keep_best: int) -> list[int]:
     """Return the places of the first crystals, with at most `limit` of one prototype."""
     counts: Counter[str] = Counter()
     chosen: list[int] = []
@@ -307,9 +305,7 @@ def _within_limit(
     return chosen
 
 
-def _raised_limit(
-    symmetries: Iterable[_Symmetry | None], limit: int, keep_best: int
-) -> int:
+def _raised_limit(symmetries: Iterable[_Symmetry | None], limit: int, keep_best: int) -> int:
     """Return the lowest limit, from the given one on, with which so many are kept, if any is."""
     labels = [None if symmetry is None else symmetry.prototype for symmetry in symmetries]
     counts = Counter(label for label in labels if label is not None)

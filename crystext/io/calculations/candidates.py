@@ -158,7 +158,9 @@ def _joined(rows: list[SourceRow], energies: Path) -> list[SourceRow]:
 def _table_in(source: Path) -> Path | None:
     """Return the table of a source: itself, or the one that a folder is known by."""
     if source.is_dir():
-        named = (source / name for name in (CANDIDATES_FILE, RELAXED_FILE, SELECTED_FILE, ATTEMPTS_FILE))
+        named = (
+            source / name for name in (CANDIDATES_FILE, RELAXED_FILE, SELECTED_FILE, ATTEMPTS_FILE)
+        )
         return next((path for path in named if path.is_file()), None)
     return source if source.suffix.lower() in (".csv", ".parquet", ".json", ".jsonl") else None
 
