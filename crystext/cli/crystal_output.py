@@ -96,7 +96,9 @@ def export_crystals(
         ],
         place,
         format,
-        columns={name: values for name, values in columns.items() if any(values)},
+        columns={
+            name: values for name, values in columns.items() if any(x is not None for x in values)
+        },
         layout=layout,
         texts=[text for _, text, _ in kept],
         note=print_note,

@@ -153,7 +153,8 @@ class SelectionSummary(StrictModel):
         return f"fewer than the {wanted:,} requested: {repeat}; {more}"
 
 
-class Candidate(NamedTuple):
+@dataclass(frozen=True)
+class Candidate:
     """A crystal that may be kept."""
 
     index: int
@@ -163,7 +164,8 @@ class Candidate(NamedTuple):
     """The lower the better."""
 
 
-class RankedCandidate(NamedTuple):
+@dataclass(frozen=True)
+class RankedCandidate:
     """A crystal that is kept."""
 
     index: int
@@ -235,10 +237,10 @@ def select_best(
     left_out = Counter(reason for place, reason in different.repeats.items() if place < end)
     left_out["prototype"] = end - len(chosen) - left_out.total()
     left_out["rank"] = len(ordered) - end
-    ranked = []
-    for rank, place in enumerate(chosen, start=1):
-        symmetry = different.symmetries[place] or (None, None)
-        ranked.append(RankedCandidate(ordered[place].index, rank, *symmetry))
+    ranked = [
+        RankedCandidate(ordered[place].index, rank, *(different.symmetries[place] or (None, None)))
+        for rank, place in enumerate(chosen, start=1)
+    ]
     return BestCandidates(tuple(ranked), left_out, limit)
 
 

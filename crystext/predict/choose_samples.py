@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from crystext.errors import RunError
 from crystext.evaluate.samples import read_samples
 from crystext.generation.results import Sample, Samples
 from crystext.generation.run import read_attempts
@@ -176,7 +177,7 @@ def _choose(
         one = Candidate(draw.index, draw.record.require_crystal(), scores[draw.index])
         by_request.setdefault(draw.index // rule.of, []).append(one)
     choices: list[_Choice] = []
-    limit, done = 1, 0
+    limit, compared = 1, 0
     by_index = {draw.index: draw for draw in scored}
     for candidates in by_request.values():
         best = select_best(
@@ -184,9 +185,9 @@ def _choose(
             rule.keep_best,
             rule.max_per_prototype,
             workers=workers,
-            report=lambda compared, _, before=done: report(before + compared, len(scored)),
+            report=_report_after(compared, len(scored), report),
         )
-        done += len(candidates)
+        compared += len(candidates)
         left_out += best.left_out
         limit = max(limit, best.prototype_limit)
         choices += [
@@ -202,6 +203,13 @@ def _choose(
         predictor_sha256=predictor_sha256,
     )
     return choices, summary
+
+
+def _report_after(
+    before: int, whole: int, report: Callable[[int, int], None]
+) -> Callable[[int, int], None]:
+    """Return what reports the crystals of one request, after those before it."""
+    return lambda done, _: report(before + done, whole)
 
 
 def _energies(draws: Sequence[_Draw]) -> dict[int, float]:
