@@ -1,4 +1,4 @@
-"""`crystext sample --keep-best` as a user runs it: samples as those of --n, of which some are kept."""
+"""`crystext sample --keep-best` as a user runs it: sampled as with --n, and some are kept."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_the_page_says_it_at_its_head(folder: Path) -> None:
     head, _, body = page.partition("<main>")
     assert f"<title>run: {TITLE}: evaluation of 2 samples</title>" in head
     assert f"Chosen, not as they came: {TITLE}." in head
-    assert "Left out: 2 not a crystal; 1 formula and space group" in head
+    assert "Left out: 2 not a crystal; 2 ranked below" in head
     assert "Every rate is over all samples" not in head
     assert f"run: {TITLE} (run)" in body.partition('id="provenance"')[2]
 
