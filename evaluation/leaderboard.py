@@ -168,8 +168,8 @@ def _said(row: PublishedRow, block: PublishedTable) -> list[str]:
 
 def _attempts(report: Report) -> str:
     """Return the number of samples, and of chosen ones what they are."""
-    chosen = report.input.selection
-    return f"{report.input.samples:,}" + (f": {_plain(chosen.title)}" if chosen else "")
+    chosen = report.input.selection_title
+    return f"{report.input.samples:,}" + (f": {_plain(chosen)}" if chosen else "")
 
 
 def _version(report: Report) -> str:

@@ -332,7 +332,8 @@ def _selection_lines(report: Report) -> Sequence[str]:
     if selection is None:
         return []
     return [
-        f"every rate is over {selection.title}, and not over all; --all-attempts evaluates all",
+        f"every rate is over {report.input.selection_title}, and not over all; --all-attempts "
+        "evaluates all",
         *selection.lines()[1:],
     ]
 

@@ -44,7 +44,7 @@ def protocol_deviations(
         selection: what the samples are, if they were chosen among others.
     """
     deviations = [
-        *_deviation_of_samples(selection),
+        *_deviation_of_samples(selection, n_samples),
         *_deviations_of_protocol(protocol),
         *_deviations_of_sets(protocol, reference_sets),
     ]
@@ -92,9 +92,11 @@ def _affected_names(what: str) -> frozenset[str]:
     return frozenset().union(*affected)
 
 
-def _deviation_of_samples(selection: SelectionSummary | None) -> Iterator[ProtocolDeviation]:
+def _deviation_of_samples(
+    selection: SelectionSummary | None, n_samples: int
+) -> Iterator[ProtocolDeviation]:
     if selection is not None:
-        text = f"chosen samples: {selection.title}, in place of all"
+        text = f"chosen samples: {selection.title_of(n_samples)}, in place of all"
         yield ProtocolDeviation(what=CHOSEN_SAMPLES, text=text)
 
 

@@ -146,9 +146,14 @@ class InputSummary(_ReportPart):
     """What was chosen of how many samples of the run; None if these are all of them."""
 
     @property
+    def selection_title(self) -> str | None:
+        """What the samples are, if they were chosen: `the best 1,000 of 3,000 samples by ...`."""
+        return None if self.selection is None else self.selection.title_of(self.samples)
+
+    @property
     def title(self) -> str:
         """The name, and for chosen samples what they are."""
-        return self.path if self.selection is None else f"{self.path}: {self.selection.title}"
+        return self.path if self.selection is None else f"{self.path}: {self.selection_title}"
 
 
 class ReferenceSetSummary(_ReportPart):

@@ -84,6 +84,7 @@ def read_samples(
             "folder" if path.is_dir() else "file",
             tuple(read_crystals(path, lenient=lenient)),
             checksum_of_readable(path)[0],
+            selection=None if all_attempts else _selection_of_export(path),
         )
     if n is not None:
         if len(found.samples) < n:
@@ -119,6 +120,13 @@ def _read_run(path: Path, all_attempts: bool) -> SampleSet:
         tuple(attempt.get("log_probability") for attempt in attempts),
         selection,
     )
+
+
+def _selection_of_export(path: Path) -> SelectionSummary | None:
+    """Return what crystals are that were written beside the chosen samples of a run."""
+    folder = path.resolve().parent
+    is_export = path.name != ATTEMPTS_FILE and (folder / ATTEMPTS_FILE).is_file()
+    return read_selection(folder) if is_export else None
 
 
 def _read_attempt(attempt: dict[str, Any], fmt: Format | None, path: Path) -> Record:

@@ -114,6 +114,11 @@ def parse_conditions(keywords: Mapping[str, Any]) -> Conditions:
             conditions contradict each other or are invalid.
     """
     for name in keywords:
+        if name in SelectionKwargs.__annotations__:
+            raise SettingError(
+                f"{name!r} is a keyword of `sample` alone, which chooses when all samples are "
+                "there; leave it out, or use `sample`"
+            )
         if name not in CONDITION_NAMES:
             others = (*SamplingKwargs.__annotations__, *SelectionKwargs.__annotations__)
             known = [*CONDITION_NAMES, "n", *others, "progress"]

@@ -131,6 +131,10 @@ class SelectionSummary(StrictModel):
         total = format_count(self.samples, "sample")
         return f"the best {self.selected:,} of {total} by {SCORES[self.by]}"
 
+    def title_of(self, n: int) -> str:
+        """Return what the first n of those that were kept are."""
+        return self.title if n == self.selected else f"{n:,} of {self.title}"
+
     def lines(self) -> list[str]:
         """Return sentences for people: what is kept, and why the others are not."""
         reasons = [f"{n:,} {REASONS.get(name, name)}" for name, n in self.left_out.items() if n]

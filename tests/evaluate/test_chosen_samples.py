@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,13 @@ from crystext.evaluate.protocol_deviations import deviations_affecting
 from crystext.evaluate.published import published_tables
 from crystext.evaluate.report import Report, read_report
 from crystext.evaluate.run import evaluate_samples
+from crystext.evaluate.samples import read_samples
 from crystext.evaluate.stages.base import EvaluationOptions
 from crystext.generation.selection import SelectionRule
+from crystext.io.write import write_crystals
 from crystext.predict.choose_samples import choose_in_run
 from evaluation.leaderboard import leaderboard
-from tests.evaluate.example_inputs import TEXTS, write_run
+from tests.evaluate.example_inputs import BRASS, ROCK_SALT, TEXTS, write_run
 
 TITLE = "the best 2 of 6 samples by log-probability per token"
 
@@ -94,6 +97,16 @@ def test_all_samples_are_evaluated_on_request(run: Path, tmp_path: Path) -> None
     assert report.input.selection is None
     assert report.protocol_deviations == []
     assert "Every rate is over all samples" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_part_of_them_and_their_files_are_chosen_too(run: Path, tmp_path: Path) -> None:
+    part = evaluate_samples(run, "mp20", tmp_path / "part", n=1, only=["validity"])
+    assert part.input.title == f"run: 1 of {TITLE}"
+    assert part.protocol_deviations[0].text.startswith(f"chosen samples: 1 of {TITLE}")
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    write_crystals([("rock-salt", ROCK_SALT), ("brass", BRASS)], copy / "crystals.csv")
+    assert read_samples(copy / "crystals.csv").selection == part.input.selection
+    assert read_samples(copy / "attempts.jsonl").selection is None
 
 
 def test_true_structures_of_all_samples_are_not_compared_with_chosen_ones(

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crystext.errors import RunError
+from crystext.errors import RunError, SettingError
 from crystext.evaluate.samples import read_samples
 from crystext.generation.results import Sample, Samples
 from crystext.generation.selected_file import read_selected, read_selection, refuse_selection
 from crystext.generation.selection import SelectionRule
 from crystext.io.calculations.candidates import read_candidates
 from crystext.io.read import read_crystals
+from crystext.lm import CrystalLM
 from crystext.predict.choose_samples import choose_in_run, choose_samples
 from crystext.predict.open import open_predictor
 from crystext.text import WYCKOFF, encode
@@ -207,3 +208,15 @@ def test_samples_in_memory_are_chosen_as_those_of_a_run(write_run: WriteRun) -> 
     assert table["log_probability_per_token"].tolist() == pytest.approx([-0.8, -2.0])
     assert "predicted_e_above_hull" not in table
     assert chosen[0].crystal == samples[1].crystal
+
+
+def test_keywords_that_choose_are_of_sample_alone_and_go_together(tiny_model: Path) -> None:
+    lm = CrystalLM.open(tiny_model)
+    with pytest.raises(SettingError, match="'keep_best' is a keyword of `sample` alone"):
+        lm.iter_samples(4, keep_best=2)  # type: ignore[call-arg]
+    with pytest.raises(SettingError, match="by without keep_best, the number of samples to keep"):
+        lm.sample(4, by="energy")
+    with pytest.raises(SettingError, match="best 5 cannot be kept of 4 samples"):
+        lm.sample(4, keep_best=5)
+    with pytest.raises(SettingError, match="Did you mean 'keep_best'"):
+        lm.sample(4, keep_bst=5)  # type: ignore[call-arg]
