@@ -25,7 +25,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,7 @@ def measure(given: argparse.Namespace) -> Report:
 def measure_all(given: argparse.Namespace) -> Samples:
     """Return all samples with their measured columns, from the folder of --work if it has them."""
     report = given.work / "report"
+    progress_of = cache(progress)
     evaluate_samples(
         given.run,
         "mp20",
@@ -104,7 +105,7 @@ def measure_all(given: argparse.Namespace) -> Samples:
         only=STAGES,
         workers=given.workers,
         all_attempts=True,
-        progress=lambda title, done, whole: progress(title)(done, whole),
+        progress=lambda title, done, whole: progress_of(title)(done, whole),
     )
     records = read_samples(given.run, all_attempts=True).samples
     reference = open_reference_set(specify_reference_set("mp20_test", "test"))
