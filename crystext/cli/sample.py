@@ -50,6 +50,7 @@ from crystext.cli.progress import SamplingProgress
 if TYPE_CHECKING:
     from crystext.conditions import Conditions
     from crystext.generation.sampling_run import SamplingRun
+    from crystext.generation.selection import SelectionRule
     from crystext.generation.shards import Shard
     from crystext.io.write import Layout
 
@@ -221,14 +222,10 @@ def sample(
     can be chosen from again, otherwise.
     """
     from crystext.generation.sampling_run import make_sampling_run
-    from crystext.generation.selected_file import refuse_selection
     from crystext.generation.shards import parse_shard, shard_from_environment
     from crystext.io.write import Layout
 
-    selection = parse_selection(n, keep_best, of, by, max_per_prototype)
-    if selection is None:
-        refuse_selection(out)
-    n = _DEFAULT_N if n is None else n
+    selection = parse_selection(out, n, keep_best, of, by, max_per_prototype)
     layout = Layout(symmetrized, conventional)
     _check_crystal_files(format, out, keep, layout)
     keywords: dict[str, object] = {
@@ -253,7 +250,7 @@ def sample(
     filtered = any(each.filters for each in requested)
     run = make_sampling_run(
         model,
-        n if selection is None else selection.of,
+        _number_of_samples(n, selection),
         requested,
         seed=parse_seed(seed, out, shard is not None or shard_from_environment() is not None),
         max_attempts_per_sample=_max_attempts(until, max_attempts_per_sample, filtered),
@@ -275,8 +272,8 @@ def sample(
     if done is None:
         return
     if done > run.total:
-        option = f"--n {n}" if selection is None else f"--of {selection.of}"
-        typer.echo(f"no new samples: the run already has more than {option}")
+        option = "--n" if selection is None else "--of"
+        typer.echo(f"no new samples: the run already has more than {option} {run.n}")
     if any(requested):
         _print_condition_summary(out, run.total)
     if selection is not None:
@@ -284,6 +281,13 @@ def sample(
     if format is not None:
         chosen = keep or (CrystalFilter.satisfied if filtered else CrystalFilter.all)
         export_crystals(out, run.total, format, chosen, workers, layout, selection is not None)
+
+
+def _number_of_samples(n: int | None, selection: SelectionRule | None) -> int:
+    """Return the number of samples of each request: of --n, or of --of."""
+    if selection is not None:
+        return selection.of
+    return _DEFAULT_N if n is None else n
 
 
 def _max_attempts(until: SampleUntil | None, given: int | None, filtered: bool) -> int | None:

@@ -60,8 +60,7 @@ def export_crystals(
         diverse: writes at most this many, the most diverse; see `diverse_subset`.
         rank: puts what is written in an order, and gives it the column by which it is ranked.
         workers: number of processes for fingerprints, if `diverse` needs them.
-        lenient: whether the samples were read leniently; see `read_crystals`.
-        all_attempts: whether all samples of a run were evaluated; see `read_samples`.
+        lenient, all_attempts: how the samples were read; see `read_samples`.
         layout: the cell that is written, and whether CIFs have symmetry operations.
         note: called for each crystal without symmetry; see `write_crystals`.
 

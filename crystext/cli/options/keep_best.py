@@ -64,6 +64,7 @@ MaxPerPrototype: TypeAlias = Annotated[
 
 
 def parse_selection(
+    out: Path,
     n: int | None,
     keep_best: int | None,
     of: int | None,
@@ -73,13 +74,17 @@ def parse_selection(
     """Return what is kept of the samples; None if all are.
 
     Args:
+        out: the run directory, which must not hold chosen samples if all are kept.
         n: of --n, None if it is not given.
         keep_best, of, by, max_per_prototype: of the options of these names.
 
     Raises:
         SettingError: the options do not go together; the message has all reasons.
+        RunError: all samples are kept, and the directory holds a run of which some were chosen.
     """
     from crystext.errors import SettingError
+    from crystext.generation.selected_file import refuse_selection
+    from crystext.generation.selection import SelectionRule
 
     faults = []
     if keep_best is None:
@@ -109,9 +114,8 @@ def parse_selection(
     if faults:
         raise SettingError("; ".join(faults))
     if keep_best is None or of is None:
+        refuse_selection(out)
         return None
-    from crystext.generation.selection import SelectionRule
-
     return SelectionRule(keep_best, of, (by or KeepBy.energy).value, max_per_prototype)
 
 
