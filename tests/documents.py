@@ -19,6 +19,7 @@ DOCUMENTS = [
     ROOT / "MODEL_CARD.md",
     ROOT / "evaluation" / "LEADERBOARD.md",
     ROOT / "evaluation" / "README.md",
+    ROOT / "evaluation" / "shipped_model" / "TRAINING.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 

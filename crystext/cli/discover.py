@@ -27,7 +27,7 @@ from crystext.cli.options.conditions import (
     SpaceGroup,
     Unit,
 )
-from crystext.cli.options.known import Hull, KnownCrystals, Shipped
+from crystext.cli.options.reference_crystals import Hull, KnownCrystals, Shipped
 from crystext.cli.options.workers import Cluster
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import typer
 
 from crystext.cli.command import Command
 from crystext.cli.options import sampling
-from crystext.cli.options.known import Hull, KnownCrystals, Shipped
 from crystext.cli.options.lenient import Lenient
+from crystext.cli.options.reference_crystals import Hull, KnownCrystals, Shipped
 
 if TYPE_CHECKING:
     from crystext.io.read.partial_structures import PartialStructure

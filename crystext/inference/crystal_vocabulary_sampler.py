@@ -58,8 +58,8 @@ class BatchSampler:
         """
         done: dict[int, Attempt] = {}
         waiting = deque(WaitingText(index) for index in indices)
-        asked = frozenset(indices[:wanted])
+        requested = frozenset(indices[:wanted])
         with torch.inference_mode():
-            while waiting and not asked <= done.keys():
-                TextBatch(self, request, redraw).run(waiting, done, asked)
+            while waiting and not requested <= done.keys():
+                TextBatch(self, request, redraw).run(waiting, done, requested)
         return [done[index] for index in indices[:wanted]]

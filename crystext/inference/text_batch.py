@@ -166,19 +166,21 @@ class TextBatch:
     def __len__(self) -> int:
         return len(self._places)
 
-    def run(self, waiting: deque[WaitingText], done: dict[int, Attempt], asked: Set[int]) -> None:
-        """Sample texts until all that have begun have ended, or all that are asked for are done.
+    def run(
+        self, waiting: deque[WaitingText], done: dict[int, Attempt], requested: Set[int]
+    ) -> None:
+        """Sample texts until all that have begun have ended, or all that are requested are done.
 
         Args:
             waiting: texts to sample. Those that restart are added; they begin here only if the
                 vocabulary lets texts begin while others grow.
             done: receives the accepted texts, by index.
-            asked: indices of the samples that are asked for.
+            requested: indices of the samples that are finished; the others may stay unfinished.
         """
         while True:
             if texts := self._next_texts(waiting):
                 self._begin(texts)
-            if not len(self) or asked <= done.keys():
+            if not len(self) or requested <= done.keys():
                 return
             tokens, ended, abandoned = self._reader.choose(self)
             self._written_B_T[self._places, self._steps[self._places]] = tokens

@@ -18,6 +18,7 @@ below it is no better known than what lies above. Validation and test of the fir
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections import Counter
@@ -58,12 +59,22 @@ def energies_maker(potential: str) -> Callable[[Sequence[Crystal]], list[float]]
 
 
 def energies(potential: str, crystals: Sequence[Crystal]) -> list[float]:
-    """Return the energies of crystals as they are."""
+    """Return the energies of crystals as they are, NaN of those that the potential cannot do.
+
+    M3GNet-MP-2021.2.8 has none of the elements from polonium to radium, and matgl raises KeyError
+    for the whole batch.
+    """
     used = load_potential_once(potential)
-    if used.evaluate is None:
-        whole = [used.energy(crystal) for crystal in crystals]
-    else:
-        whole = [float(x["energy"]) for x in used.evaluate([to_atoms(c) for c in crystals])]
+    try:
+        if used.evaluate is None:
+            whole = [used.energy(crystal) for crystal in crystals]
+        else:
+            whole = [float(x["energy"]) for x in used.evaluate([to_atoms(c) for c in crystals])]
+    # Each calculator raises its own errors.
+    except Exception:
+        if len(crystals) == 1:
+            return [math.nan]
+        return [energy for crystal in crystals for energy in energies(potential, [crystal])]
     return [corrected_energy(c, e, used.scale) for c, e in zip(crystals, whole, strict=True)]
 
 
@@ -79,7 +90,7 @@ def above_hull(
     found: dict[int, float | None] = {}
     for part, calculated in run_tasks(partial(energies_maker, potential), tasks, workers):
         for i, energy in zip(part, calculated or (), strict=False):
-            found[i] = hull.above(crystals[i], energy)
+            found[i] = hull.above(crystals[i], energy) if math.isfinite(energy) else None
         report(len(found), len(order))
     return found
 

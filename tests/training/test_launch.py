@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -91,6 +92,10 @@ def test_two_processes_give_the_losses_of_one_and_go_on_as_one(
     assert ended.stdout.count("the model is in") == 1
     Trainer(load_recipe(recipe), tmp_path / "one").run(QUIET)
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    # Each process knows its part of a loss; the line shows about the whole.
+    shown = re.search(r"step 1 of 20: training loss ([\d.]+)", ended.stdout + ended.stderr)
+    assert shown is not None
+    assert float(shown[1]) == pytest.approx(one[1]["train_loss"], rel=0.4)
     assert one.keys() == two.keys() == {0, 1, 10, 20}
     for step, values in one.items():
         assert two[step] == pytest.approx(values, rel=1e-3)

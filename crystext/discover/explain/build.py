@@ -26,7 +26,7 @@ from crystext.energies.relax import RelaxationLimits
 from crystext.errors import InputError, ModelError
 from crystext.inference.likelihood import Score
 from crystext.io.read.partial_structures import default_labels
-from crystext.structures.contacts import Contact, iter_contacts
+from crystext.structures.close_pairs import Contact, iter_contacts
 from crystext.structures.crystal import Crystal
 from crystext.structures.crystal_nn import nearest_neighbours
 from crystext.structures.properties import density, reduced_formula

@@ -11,7 +11,7 @@ from crystext.discover.records import JudgeRecord
 from crystext.inference.types import DEFAULT_CONSTRAINTS
 from crystext.metrics.prototypes import Novelty
 from crystext.runtime.wording import format_count, without_sign_of_zero
-from crystext.structures.contacts import Contact
+from crystext.structures.close_pairs import Contact
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import space_group_symbols
 

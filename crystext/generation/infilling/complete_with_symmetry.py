@@ -46,7 +46,7 @@ from crystext.io.read.cif.build import METRIC_TOLERANCE
 from crystext.io.read.partial_structures import PartialStructure
 from crystext.metrics.uniqueness import duplicates_of
 from crystext.models.plain_llama import why_unsupported
-from crystext.structures.contacts import iter_contacts
+from crystext.structures.close_pairs import iter_contacts
 from crystext.structures.crystal import Floats, basis_vectors
 from crystext.structures.matching import PYMATGEN_TOLERANCES
 from crystext.structures.properties import cell_formula

@@ -13,7 +13,7 @@ from crystext.chemistry.elements import SYMBOLS
 from crystext.errors import InputError
 from crystext.generation.infilling.specify import unused_label
 from crystext.io.read.partial_structures import PartialStructure
-from crystext.structures.contacts import iter_contacts
+from crystext.structures.close_pairs import iter_contacts
 from crystext.structures.crystal import Crystal, Floats
 from crystext.structures.distances import image_distances, min_distances, shortest_lattice_vector
 from crystext.structures.properties import density, reduced_formula, space_group_symbols
