@@ -98,7 +98,8 @@ def choose_in_run(
     ]
     choices, summary = _choose(draws, rule, predictor, workers, report)
     written = (
-        attempts[x.ranked.index] | _values(x) for x in sorted(choices, key=lambda x: x.ranked.index)
+        {**attempts[x.ranked.index], **_values(x)}
+        for x in sorted(choices, key=lambda x: x.ranked.index)
     )
     write_selection(out, summary, written)
     return summary
