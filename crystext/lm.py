@@ -20,10 +20,12 @@ from crystext.generation.infilling.specify import InfillSpec, SiteReference
 from crystext.generation.keywords import (
     SampleKwargs,
     SamplingKwargs,
+    SelectedSampleKwargs,
     parse_conditions,
     prompt_properties,
     refuse_renamed_keywords,
     split_keywords,
+    split_selection,
 )
 from crystext.generation.rejection_sampling import iter_attempts
 from crystext.generation.requests import resolve_settings
@@ -95,14 +97,7 @@ class CrystalLM:
 
     @classmethod
     def open(cls, source: str | Path = SHIPPED) -> Self:
-        """Return a model whose weights are loaded at first use.
-
-        Args:
-            source: as in `load`.
-
-        Raises:
-            ModelError: the model does not exist or is incomplete.
-        """
+        """Return a model whose weights are loaded at first use; otherwise as `load`."""
         return cls(open_model(source), str(source))
 
     @property
@@ -144,9 +139,9 @@ class CrystalLM:
         batch_size: int | None = None,
         format: str | None = None,
         progress: bool | None = None,
-        **conditions: Unpack[ConditionKwargs],
+        **conditions: Unpack[SelectedSampleKwargs],
     ) -> Samples:
-        """Sample crystals, with or without conditions.
+        """Sample crystals, with or without conditions; keep all, or the best with `keep_best`.
 
         The grammar enforces conditions where possible; the prompt requests the others. Each sample
         records how each condition was handled, and whether it is satisfied.
@@ -162,9 +157,8 @@ class CrystalLM:
             temperature: 0 takes the most probable token; None is the model's own, else 1. If given,
                 it also applies to elements, coordinates and cells, unless theirs are given.
             element_temperature: temperature of elements, and of whether another atom follows.
-            coordinate_temperature: temperature of coordinates.
-            cell_temperature: temperature of cell lengths and angles in the Wyckoff text, where they
-                follow the atoms.
+            coordinate_temperature, cell_temperature: of coordinates; of the cell in the Wyckoff
+                text, where it follows the atoms.
             top_p: sample from the most probable tokens that hold this much probability.
             max_atoms: most atoms in a cell.
             min_distance_ratio: least distance of atoms over the sum of their covalent radii; 0 is
@@ -177,16 +171,18 @@ class CrystalLM:
             format: name of the text format; None is the model's default. In the `wyckoff` format,
                 if the model writes it, the space group or the crystal system is enforced.
             progress: whether to show a bar; None shows it on a terminal and in a notebook.
-            **conditions: conditions on the crystals, see `ConditionKwargs`.
+            **conditions: conditions on the crystals, see `ConditionKwargs`; and which samples are
+                kept, see `SelectionKwargs`: `keep_best=10, by="energy"` are `SelectedSamples`.
 
         Raises:
             SettingError: a number is out of range; conditions are unknown, contradict each other or
                 are infeasible.
             ModelError: the model cannot write crystals, or not of that length.
         """
+        requested, selection = split_selection(conditions, n)
         run = self.sampling_run(
             n,
-            [parse_conditions(conditions)],
+            [requested],
             seed=seed,
             max_attempts_per_sample=max_attempts_per_sample,
             guidance=guidance,
@@ -201,7 +197,12 @@ class CrystalLM:
             batch_size=batch_size,
             format=format,
         )
-        return Samples(iter_with_progress(self._iter_run(run), "drawing", n, progress))
+        samples = Samples(iter_with_progress(self._iter_run(run), "drawing", n, progress))
+        if selection is None:
+            return samples
+        from crystext.predict.choose_samples import choose_samples
+
+        return choose_samples(samples, selection)
 
     @refuse_renamed_keywords
     def iter_samples(self, n: int = 1, **keywords: Unpack[SampleKwargs]) -> Iterator[Sample]:
@@ -288,10 +289,9 @@ class CrystalLM:
             ranked: whether elements are ranked by their probability rather than sampled, the
                 default if a single element is all that is unknown.
             seed: as in `sample`; `InfillResults.seed` has a random one.
-            temperature, element_temperature, coordinate_temperature, top_p, min_distance_ratio: as
-                in `sample`.
+            temperature, element_temperature, coordinate_temperature, top_p, min_distance_ratio,
+                progress: as in `sample`.
             batch_size: number of completions sampled together.
-            progress: whether to show a bar; None shows it on a terminal and in a notebook.
 
         Raises:
             InputError: the structure cannot be read, or not completed in that way.

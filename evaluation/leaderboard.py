@@ -65,7 +65,7 @@ def leaderboard(reports: dict[str, Report], blocks: Sequence[PublishedTable]) ->
         parts.append("## Reports\n")
         parts.append(_table(
             ["system", "protocol", "attempts", "crystext", "date", "machine"],
-            [[_link(name), r.protocol, f"{r.input.samples:,}", _version(r), r.provenance.date[:10],
+            [[_link(name), r.protocol, _attempts(r), _version(r), r.provenance.date[:10],
               _plain(r.provenance.machine)] for name, r in reports.items()],
         ))  # fmt: skip
     return "\n".join(parts)
@@ -164,6 +164,12 @@ def _said(row: PublishedRow, block: PublishedTable) -> list[str]:
         table = _plain(row.table or block.table)
         said.append(f"[{_plain(row.paper or block.paper)}]({address}), {table}")
     return said + ([_plain(row.note)] if row.note else [])
+
+
+def _attempts(report: Report) -> str:
+    """Return the number of samples, and of chosen ones what they are."""
+    chosen = report.input.selection_title
+    return f"{report.input.samples:,}" + (f": {_plain(chosen)}" if chosen else "")
 
 
 def _version(report: Report) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -49,12 +50,23 @@ class CrystalFilter(StrEnum):
 
 
 def export_crystals(
-    out: Path, n: int, format: str, keep: CrystalFilter, workers: int, layout: Layout
+    out: Path,
+    n: int,
+    format: str,
+    keep: CrystalFilter,
+    workers: int,
+    layout: Layout,
+    best: bool = False,
 ) -> None:
-    """Write selected crystals of the first n samples beside them, named by index and formula."""
+    """Write selected crystals of the first n samples beside them, named by index and formula.
+
+    Of a run whose `best` samples were kept, write these, the best first, named by their rank, too;
+    tables have rank and scores as columns.
+    """
     from itertools import islice
 
     from crystext.generation.run import read_attempts
+    from crystext.generation.selected_file import read_selected
     from crystext.io.write import write_crystals
     from crystext.metrics.structure_validity import is_structure_valid
     from crystext.metrics.uniqueness import duplicates_of
@@ -62,9 +74,10 @@ def export_crystals(
     from crystext.structures.properties import reduced_formula
     from crystext.text import decode
 
-    kept: list[tuple[str, str, Crystal]] = [
-        (f"{attempt['index']:06d}-{reduced_formula(crystal.numbers)}", attempt["text"], crystal)
-        for attempt in islice(read_attempts(out), n)
+    attempts = read_selected(out) if best else islice(read_attempts(out), n)
+    kept: list[tuple[dict[str, Any], str, Crystal]] = [
+        (attempt, attempt["text"], crystal)
+        for attempt in (sorted(attempts, key=lambda x: x["rank"]) if best else attempts)
         if attempt["failure"] is None and (crystal := decode(attempt["text"]).crystal) is not None
         if keep is not CrystalFilter.satisfied or attempt.get("satisfied")
     ]
@@ -75,15 +88,32 @@ def export_crystals(
         kept = [row for row, twin in zip(kept, twins, strict=True) if twin is None]
     place = crystals_path(out, format)
     remove_exported(place)
+    columns = {name: [x.get(name) for x, *_ in kept] for name in _BEST_COLUMNS} if best else {}
     written = write_crystals(
-        [(name, crystal) for name, _, crystal in kept],
+        [
+            (_crystal_name(attempt, reduced_formula(crystal.numbers)), crystal)
+            for attempt, _, crystal in kept
+        ],
         place,
         format,
+        columns={
+            name: values for name, values in columns.items() if any(x is not None for x in values)
+        },
         layout=layout,
         texts=[text for _, text, _ in kept],
         note=print_note,
     )
     typer.echo(f"{format_count(written, 'crystal')} in {place}")
+
+
+_BEST_COLUMNS = ("rank", "index", "predicted_e_above_hull", "log_probability_per_token")
+"""Columns of tables of samples that were kept as the best."""
+
+
+def _crystal_name(attempt: Mapping[str, Any], formula: str) -> str:
+    """Return the name of a sample's crystal: its rank, if it has one, its index and its formula."""
+    rank = f"{attempt['rank']:06d}-" if "rank" in attempt else ""
+    return f"{rank}{attempt['index']:06d}-{formula}"
 
 
 def crystals_path(folder: Path, format: str) -> Path:

@@ -155,6 +155,14 @@ def evaluate(
     cluster: Cluster = None,
     symmetrized: Symmetrized = False,
     conventional: Conventional = False,
+    all_attempts: Annotated[
+        bool,
+        typer.Option(
+            "--all-attempts",
+            help="Evaluate all samples of a run of `crystext sample --keep-best`, not only those "
+            "that were kept.",
+        ),
+    ] = False,
     lenient: Annotated[
         bool,
         typer.Option(
@@ -167,8 +175,9 @@ def evaluate(
 ) -> None:
     """Measure crystals by a protocol and write OUT/report.html, report.json, structures.parquet.
 
-    Invalid samples count as failures: every rate is over all samples. A stage that lacks something,
-    such as a training set, is noted, and the others run. The same command resumes an evaluation
+    Invalid samples count as failures: every rate is over all samples; of a run whose best samples
+    were kept, over these, and the report says so. A stage that lacks something, such as a training
+    set, is noted, and the others run. The same command resumes an evaluation
     that was killed, without repeating measurements. With --write, crystals are also written to
     files.
     """
@@ -210,6 +219,7 @@ def evaluate(
                 options=options,
                 workers=pool,
                 lenient=lenient,
+                all_attempts=all_attempts,
                 progress=bars.update,
             )
         _print_report(report, out, stages)
@@ -225,6 +235,7 @@ def evaluate(
                 rank=rank,
                 workers=pool,
                 lenient=lenient,
+                all_attempts=all_attempts,
                 layout=layout,
                 note=print_note,
             )
@@ -282,7 +293,7 @@ def _print_report(report: Report, out: Path, stages: Sequence[str]) -> None:
 
     console = Console()
     steps = Table(
-        "funnel", "count", "proportion", "95% interval", "formulas", title=report.input.path
+        "funnel", "count", "proportion", "95% interval", "formulas", title=report.input.title
     )
     for step in report.funnel:
         steps.add_row(
@@ -299,6 +310,8 @@ def _print_report(report: Report, out: Path, stages: Sequence[str]) -> None:
             continue
         metrics.add_row(metric.stage, metric.title, *_metric_cells(metric))
     console.print(metrics)
+    for line in _selection_lines(report):
+        typer.echo(line)
     for deviation in report.protocol_deviations:
         typer.echo(f"deviation from the protocol: {deviation.text}", err=True)
     for name, note in report.stages.items():
@@ -311,6 +324,18 @@ def _print_report(report: Report, out: Path, stages: Sequence[str]) -> None:
             f"column notes of {out / 'structures.parquet'}",
             err=True,
         )
+
+
+def _selection_lines(report: Report) -> Sequence[str]:
+    """Return what has to be known of chosen samples; nothing of samples as they came."""
+    selection = report.input.selection
+    if selection is None:
+        return []
+    return [
+        f"every rate is over {report.input.selection_title}, and not over all; --all-attempts "
+        "evaluates all",
+        *selection.lines()[1:],
+    ]
 
 
 def _metric_cells(metric: MetricValue) -> Sequence[str]:

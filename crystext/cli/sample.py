@@ -36,15 +36,25 @@ from crystext.cli.options.conditions import (
     SpaceGroup,
     Unit,
 )
+from crystext.cli.options.keep_best import (
+    By,
+    KeepBest,
+    MaxPerPrototype,
+    Of,
+    parse_selection,
+    print_selection,
+)
 from crystext.cli.options.seed import RunSeed, parse_seed
 from crystext.cli.progress import SamplingProgress
 
 if TYPE_CHECKING:
     from crystext.conditions import Conditions
     from crystext.generation.sampling_run import SamplingRun
+    from crystext.generation.selection import SelectionRule
     from crystext.generation.shards import Shard
     from crystext.io.write import Layout
 
+_DEFAULT_N = 100
 _DEFAULT_MAX_ATTEMPTS = 20
 
 
@@ -56,14 +66,19 @@ class SampleUntil(StrEnum):
 
 def sample(
     n: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--n",
             "-n",
             help="Number of samples in the run, or for each row of --conditions and each crystal "
             "of --formulas-of.",
+            show_default=str(_DEFAULT_N),
         ),
-    ] = 100,
+    ] = None,
+    keep_best: KeepBest = None,
+    of: Of = None,
+    by: By = None,
+    max_per_prototype: MaxPerPrototype = None,
     composition: Composition = None,
     chemical_system: ChemicalSystem = None,
     elements: Elements = None,
@@ -201,11 +216,16 @@ def sample(
 
     The same command resumes a run that was killed, with byte-identical results. A larger --n
     extends a run, except with --conditions or --formulas-of. Other settings need another --out.
+
+    With --keep-best, samples are the same as those of --n, and the best of them are chosen
+    afterwards. Other commands read the chosen ones of OUT, and evaluations say so. The same samples
+    can be chosen from again, otherwise.
     """
     from crystext.generation.sampling_run import make_sampling_run
     from crystext.generation.shards import parse_shard, shard_from_environment
     from crystext.io.write import Layout
 
+    selection = parse_selection(out, n, keep_best, of, by, max_per_prototype)
     layout = Layout(symmetrized, conventional)
     _check_crystal_files(format, out, keep, layout)
     keywords: dict[str, object] = {
@@ -230,7 +250,7 @@ def sample(
     filtered = any(each.filters for each in requested)
     run = make_sampling_run(
         model,
-        n,
+        _number_of_samples(n, selection),
         requested,
         seed=parse_seed(seed, out, shard is not None or shard_from_environment() is not None),
         max_attempts_per_sample=_max_attempts(until, max_attempts_per_sample, filtered),
@@ -252,12 +272,22 @@ def sample(
     if done is None:
         return
     if done > run.total:
-        typer.echo(f"no new samples: the run already has more than --n {n}")
+        option = "--n" if selection is None else "--of"
+        typer.echo(f"no new samples: the run already has more than {option} {run.n}")
     if any(requested):
         _print_condition_summary(out, run.total)
+    if selection is not None:
+        print_selection(selection, run, out, workers)
     if format is not None:
         chosen = keep or (CrystalFilter.satisfied if filtered else CrystalFilter.all)
-        export_crystals(out, run.total, format, chosen, workers, layout)
+        export_crystals(out, run.total, format, chosen, workers, layout, selection is not None)
+
+
+def _number_of_samples(n: int | None, selection: SelectionRule | None) -> int:
+    """Return the number of samples of each request: of --n, or of --of."""
+    if selection is not None:
+        return selection.of
+    return _DEFAULT_N if n is None else n
 
 
 def _max_attempts(until: SampleUntil | None, given: int | None, filtered: bool) -> int | None:

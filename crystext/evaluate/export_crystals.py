@@ -45,6 +45,7 @@ def export_crystals(
     rank: Rank | None = None,
     workers: Workers = 1,
     lenient: bool = False,
+    all_attempts: bool = False,
     layout: Layout = DEFAULT_LAYOUT,
     note: Callable[[str], None] = lambda message: None,
 ) -> int:
@@ -59,7 +60,7 @@ def export_crystals(
         diverse: writes at most this many, the most diverse; see `diverse_subset`.
         rank: puts what is written in an order, and gives it the column by which it is ranked.
         workers: number of processes for fingerprints, if `diverse` needs them.
-        lenient: whether the samples were read leniently; see `read_crystals`.
+        lenient, all_attempts: how the samples were read; see `read_samples`.
         layout: the cell that is written, and whether CIFs have symmetry operations.
         note: called for each crystal without symmetry; see `write_crystals`.
 
@@ -71,7 +72,7 @@ def export_crystals(
     """
     table = Path(report) / "structures.parquet"
     columns = _read_columns(table)
-    samples = read_samples(source, n, lenient=lenient).samples
+    samples = read_samples(source, n, lenient=lenient, all_attempts=all_attempts).samples
     if len(samples) != len(columns["index"]):
         raise RunError(
             f"{table} holds {format_count(len(columns['index']), 'sample')}, and {source} has "

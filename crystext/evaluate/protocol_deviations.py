@@ -2,7 +2,8 @@
 
 Published values are compared by the protocol's name; a value measured with another hull or
 reference has that name but is another quantity. A set given as a file counts as another one, even
-if it holds the same crystals, because the two are not compared.
+if it holds the same crystals, because the two are not compared. Samples of which only the best
+were kept are a deviation too: published values are of samples as they come.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from crystext.evaluate.reference_sets import ReferenceSets
 from crystext.evaluate.report import ProtocolDeviation, Report
 from crystext.evaluate.stages.base import EvaluationOptions
 from crystext.evaluate.stages.registry import STAGES, loadable_stages
+from crystext.generation.selection import SelectionSummary
 from crystext.runtime.wording import format_count
+
+CHOSEN_SAMPLES = "selection"
+"""What a deviation is called whose samples were chosen: all values of samples depend on it."""
 
 
 def protocol_deviations(
@@ -25,6 +30,7 @@ def protocol_deviations(
     done: Collection[str],
     n_samples: int,
     cache: Path | None = None,
+    selection: SelectionSummary | None = None,
 ) -> list[ProtocolDeviation]:
     """Return the deviations of an evaluation.
 
@@ -35,8 +41,10 @@ def protocol_deviations(
         done: names of the measured stages.
         n_samples: number of samples.
         cache: what stages share (`StageContext.cache`); None if there is no such folder.
+        selection: what the samples are, if they were chosen among others.
     """
     deviations = [
+        *_deviation_of_samples(selection, n_samples),
         *_deviations_of_protocol(protocol),
         *_deviations_of_sets(protocol, reference_sets),
     ]
@@ -54,10 +62,13 @@ def deviations_affecting(report: Report, metric: str | None) -> list[ProtocolDev
         metric: where the report has it; see `published.PublishedColumn`.
     """
     parts = set((metric or "").split("."))
+    everything = {"protocol"}
+    if not any(stage.name in parts for stage in loadable_stages() if not stage.uses_samples):
+        everything.add(CHOSEN_SAMPLES)
     return [
         deviation
         for deviation in report.protocol_deviations
-        if deviation.what == "protocol" or _affected_names(deviation.what) & parts
+        if deviation.what in everything or _affected_names(deviation.what) & parts
     ]
 
 
@@ -79,6 +90,14 @@ def _affected_names(what: str) -> frozenset[str]:
     """Return the names of stages, metrics and funnel steps that depend on something."""
     affected = (stage.affected_by.get(what, frozenset()) for stage in loadable_stages())
     return frozenset().union(*affected)
+
+
+def _deviation_of_samples(
+    selection: SelectionSummary | None, n_samples: int
+) -> Iterator[ProtocolDeviation]:
+    if selection is not None:
+        text = f"chosen samples: {selection.title_of(n_samples)}, in place of all"
+        yield ProtocolDeviation(what=CHOSEN_SAMPLES, text=text)
 
 
 def _deviations_of_protocol(protocol: Protocol) -> Iterator[ProtocolDeviation]:

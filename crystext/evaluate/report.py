@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from crystext.errors import InputError
+from crystext.generation.selection import SelectionSummary
 from crystext.metrics.base import Better
 from crystext.runtime.provenance import Provenance
 
@@ -141,6 +142,18 @@ class InputSummary(_ReportPart):
     with_notes: int = 0
     """Crystals that were read with a note on what is only probable about them."""
     sha256: str
+    selection: SelectionSummary | None = None
+    """What was chosen of how many samples of the run; None if these are all of them."""
+
+    @property
+    def selection_title(self) -> str | None:
+        """What the samples are, if they were chosen: `the best 1,000 of 3,000 samples by ...`."""
+        return None if self.selection is None else self.selection.title_of(self.samples)
+
+    @property
+    def title(self) -> str:
+        """The name, and for chosen samples what they are."""
+        return self.path if self.selection is None else f"{self.path}: {self.selection_title}"
 
 
 class ReferenceSetSummary(_ReportPart):
@@ -155,7 +168,8 @@ class ProtocolDeviation(_ReportPart):
     """Something used in place of what the protocol names."""
 
     what: str
-    """`protocol`, `reference`, `training`, or a name of a stage (`Stage.affected_by`)."""
+    """`protocol`, `selection`, `reference`, `training`, or a name of a stage
+    (`Stage.affected_by`)."""
     text: Utf8Text
     """For display: what, in place of what."""
 

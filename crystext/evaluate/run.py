@@ -69,6 +69,7 @@ def evaluate_samples(
     options: EvaluationOptions | None = None,
     workers: Workers = 1,
     lenient: bool = False,
+    all_attempts: bool = False,
     progress: ProgressCallback = lambda title, done, whole: None,
 ) -> Report:
     """Measure samples by a protocol, and write the report into a folder.
@@ -87,6 +88,7 @@ def evaluate_samples(
             == "__main__":`.
         lenient: whether samples, and reference sets that are files, are read leniently; see
             `read_crystals`.
+        all_attempts: evaluate all samples of a run of which the best were kept, not only these.
         progress: called with the progress of each stage.
 
     Raises:
@@ -103,7 +105,8 @@ def evaluate_samples(
     _check_judges(options, protocol)
     if isinstance(workers, int) and workers < 1:
         raise SettingError(f"{workers} workers: expected 1 or more")
-    samples = read_samples(source, n, lenient=lenient)
+    samples = read_samples(source, n, lenient=lenient, all_attempts=all_attempts)
+    _check_targets(samples, protocol, options)
     sets = _specify_reference_sets(protocol, options, samples, lenient)
     out = Path(out)
     folder = RunFolder(out, "an evaluation", owned=_OUTPUT_NAMES)
@@ -245,6 +248,7 @@ class _Evaluation:
                 self.results,
                 len(samples.samples),
                 self._shared_folder,
+                samples.selection,
             ),
             input=InputSummary(
                 path=samples.path.resolve().name,
@@ -253,6 +257,7 @@ class _Evaluation:
                 parsed=sum(x.crystal is not None for x in samples.samples),
                 with_notes=sum(bool(x.notes) for x in samples.samples),
                 sha256=samples.sha256,
+                selection=samples.selection,
             ),
             provenance=collect_provenance(),
             reference_sets={
@@ -277,6 +282,16 @@ class _Evaluation:
         write_text(self.out / "report.json", text + "\n")
         write_page(report, self.columns, [x.crystal for x in samples.samples], self.out)
         return report
+
+
+def _check_targets(samples: SampleSet, protocol: Protocol, options: EvaluationOptions) -> None:
+    """Check that chosen samples are not compared with structures that belong to all samples."""
+    by_place = options.targets is not None or "proposals" in protocol.stages
+    if samples.selection is not None and by_place:
+        raise SettingError(
+            f"{samples.path} holds {samples.selection.title}, and true structures belong to all "
+            "samples in their order; evaluate these with --all-attempts"
+        )
 
 
 def _check_judges(options: EvaluationOptions, protocol: Protocol) -> None:

@@ -1,7 +1,7 @@
 """Samples to evaluate: records, each a crystal or a failure.
 
-Of a run of `crystext sample` these are all texts; of anything else what `io.read` reads: CIFs in a
-folder or zip, extxyz, csv, parquet, ...
+Of a run of `crystext sample` these are all texts, or the chosen ones if the best were kept; of
+anything else what `io.read` reads: CIFs in a folder or zip, extxyz, csv, parquet, ...
 
 Invalid samples count as failures: unreadable samples stay, with their failure, in every
 denominator. A text is decoded once, here, in the format of its run.
@@ -17,13 +17,16 @@ from typing import Any
 from crystext.data.source import checksum, checksum_of_readable
 from crystext.errors import CrystextError, InputError, describe_error
 from crystext.generation.run import read_attempts
+from crystext.generation.selected_file import read_selected, read_selection
+from crystext.generation.selection import SelectionSummary
 from crystext.io.read import read_crystals, require_path
+from crystext.io.read.crystext_outputs import ATTEMPTS_FILE, SELECTED_FILE
 from crystext.models.layout import SHIPPED, model_folder, read_description
 from crystext.runtime.wording import format_count
 from crystext.structures.record import Failure, Label, Record
 from crystext.text import Format, decode, get_format
 
-_ATTEMPTS_FILE, _SETTINGS_FILE = "attempts.jsonl", "settings.json"
+_SETTINGS_FILE = "settings.json"
 
 
 @dataclass(frozen=True)
@@ -40,15 +43,24 @@ class SampleSet:
     """The model of the samples, if the source names it."""
     log_probabilities: tuple[float | None, ...] = ()
     """Of the texts, in nats, as the sampler recorded them; empty if the source has none."""
+    selection: SelectionSummary | None = None
+    """What these samples are, if they were chosen among those of a run."""
 
 
-def read_samples(source: str | Path, n: int | None = None, *, lenient: bool = False) -> SampleSet:
+def read_samples(
+    source: str | Path,
+    n: int | None = None,
+    *,
+    lenient: bool = False,
+    all_attempts: bool = False,
+) -> SampleSet:
     """Read all samples, or the first n of them.
 
     Args:
         source: a run directory, or anything that `read_crystals` reads.
         n: number of samples to read, from the first; None reads all.
         lenient: see `read_crystals`.
+        all_attempts: read all samples of a run of which the best were kept, not only these.
 
     Raises:
         InputError: the source is missing or of no known kind, holds no crystal, or has fewer than n
@@ -62,14 +74,17 @@ def read_samples(source: str | Path, n: int | None = None, *, lenient: bool = Fa
             "arrays as a csv, parquet or json table with the columns lengths, angles, numbers and "
             "positions, or its structures as CIF or extxyz, where you trust it"
         )
-    if (path / _ATTEMPTS_FILE).is_file():
-        found = _read_run(path)
+    if path.name == SELECTED_FILE and (path.parent / ATTEMPTS_FILE).is_file():
+        path = path.parent
+    if (path / ATTEMPTS_FILE).is_file():
+        found = _read_run(path, all_attempts)
     else:
         found = SampleSet(
             path,
             "folder" if path.is_dir() else "file",
             tuple(read_crystals(path, lenient=lenient)),
             checksum_of_readable(path)[0],
+            selection=None if all_attempts else _selection_of_export(path),
         )
     if n is not None:
         if len(found.samples) < n:
@@ -88,18 +103,30 @@ def read_samples(source: str | Path, n: int | None = None, *, lenient: bool = Fa
     return found
 
 
-def _read_run(path: Path) -> SampleSet:
+def _read_run(path: Path, all_attempts: bool) -> SampleSet:
     settings = _read_settings(path)
-    fmt = _format_of_run(settings)
-    model, attempts = settings.get("model"), list(read_attempts(path))
+    fmt, model = _format_of_run(settings), settings.get("model")
+    selection = None if all_attempts else read_selection(path)
+    if selection is None:
+        name, attempts = ATTEMPTS_FILE, list(read_attempts(path))
+    else:
+        name, attempts = SELECTED_FILE, read_selected(path)
     return SampleSet(
         path,
         "run",
         tuple(_read_attempt(attempt, fmt, path) for attempt in attempts),
-        checksum(path / _ATTEMPTS_FILE),
+        checksum(path / name),
         model if isinstance(model, str) else None,
         tuple(attempt.get("log_probability") for attempt in attempts),
+        selection,
     )
+
+
+def _selection_of_export(path: Path) -> SelectionSummary | None:
+    """Return what crystals are that were written beside the chosen samples of a run."""
+    folder = path.resolve().parent
+    is_export = path.name != ATTEMPTS_FILE and (folder / ATTEMPTS_FILE).is_file()
+    return read_selection(folder) if is_export else None
 
 
 def _read_attempt(attempt: dict[str, Any], fmt: Format | None, path: Path) -> Record:

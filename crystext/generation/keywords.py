@@ -8,6 +8,7 @@ from typing import Any, TypedDict, cast
 from crystext.conditions import CONDITION_NAMES, Conditions
 from crystext.conditions.keywords import ConditionKwargs
 from crystext.errors import SettingError, did_you_mean
+from crystext.generation.selection import SelectBy, SelectionRule
 from crystext.runtime.renamed import refuse_old_keywords
 
 refuse_renamed_keywords = refuse_old_keywords(
@@ -59,6 +60,41 @@ class SampleKwargs(SamplingKwargs, ConditionKwargs, total=False):
     """Sampling settings and conditions."""
 
 
+class SelectionKwargs(TypedDict, total=False):
+    """Which samples are kept; `selection.SelectionRule` has the defaults."""
+
+    keep_best: int | None
+    """Number of samples to keep, the best; None keeps all, in the order of their indices."""
+    by: SelectBy
+    """`energy`, the energy above the hull that the shipped predictor expects, or `likelihood`, the
+    log-probability of the text per token."""
+    max_per_prototype: int | None
+    """Maximum number of kept crystals of one prototype, its space group and Wyckoff letters; None
+    is 5% of `keep_best`, or as many more as it takes to keep that many."""
+
+
+class SelectedSampleKwargs(SelectionKwargs, ConditionKwargs, total=False):
+    """Conditions, and which samples are kept."""
+
+
+def split_selection(keywords: Mapping[str, Any], n: int) -> tuple[Conditions, SelectionRule | None]:
+    """Return the conditions among the keywords of a call, and what is kept of n samples.
+
+    Raises:
+        SettingError: as `parse_conditions`; or what is kept has settings, and no number.
+    """
+    chosen = {k: v for k, v in keywords.items() if k in SelectionKwargs.__annotations__}
+    conditions = parse_conditions({k: v for k, v in keywords.items() if k not in chosen})
+    if chosen.get("keep_best") is None:
+        chosen.pop("keep_best", None)
+        if chosen:
+            raise SettingError(
+                f"{' and '.join(chosen)} without keep_best, the number of samples to keep; give it"
+            )
+        return conditions, None
+    return conditions, SelectionRule(of=n, **chosen)
+
+
 def split_keywords(keywords: Mapping[str, Any]) -> tuple[Conditions, SamplingKwargs]:
     """Return the conditions and the settings among the keywords of a call.
 
@@ -78,8 +114,14 @@ def parse_conditions(keywords: Mapping[str, Any]) -> Conditions:
             conditions contradict each other or are invalid.
     """
     for name in keywords:
+        if name in SelectionKwargs.__annotations__:
+            raise SettingError(
+                f"{name!r} is a keyword of `sample` alone, which chooses when all samples are "
+                "there; leave it out, or use `sample`"
+            )
         if name not in CONDITION_NAMES:
-            known = [*CONDITION_NAMES, "n", *SamplingKwargs.__annotations__, "progress"]
+            others = (*SamplingKwargs.__annotations__, *SelectionKwargs.__annotations__)
+            known = [*CONDITION_NAMES, "n", *others, "progress"]
             raise SettingError(
                 f"there is no condition {name!r}; the conditions are "
                 f"{', '.join(CONDITION_NAMES)}." + did_you_mean(name, known)

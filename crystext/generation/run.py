@@ -240,9 +240,12 @@ def _check_folder(folder: RunFolder, settings: dict[str, Any]) -> None:
     if existing is None:
         folder.check_contents()
         return
-    # The same weights in another folder are the same model.
-    same = existing.get("model_sha256") == settings["model_sha256"]
-    folder.refuse_differences(existing, settings, ignored=("model",) if same else ())
+    # What was chosen of the samples is no setting of theirs, see `selected_file`. The same weights
+    # in another folder are the same model.
+    ignored = ["selection"]
+    if existing.get("model_sha256") == settings["model_sha256"]:
+        ignored.append("model")
+    folder.refuse_differences(existing, settings, ignored)
 
 
 def _attempts_file(path: Path) -> JsonLines[dict[str, Any]]:

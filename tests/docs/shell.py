@@ -26,7 +26,8 @@ FEWER = {
     r"--n 100 --out run\b": "--n 30 --out run",  # is split for training afterwards
     r"evaluate run --relax \d+": "evaluate run --only validity,novelty,stability --relax 1",
     # Its training set is a quarter of the default one.
-    r"evaluate (na-ti-o|run)\b": r"evaluate \1 --train mp20_val",
+    r"evaluate (na-ti-o|run|best)\b": r"evaluate \1 --train mp20_val",
+    r"--keep-best \d+ --of \d+": "--keep-best 3 --of 10",
     r"--max-attempts-per-sample \d+ --n \d+": "--max-attempts-per-sample 2 --n 2",
     r"--unit PO4 --n \d+": "--unit PO4 --max-attempts-per-sample 2 --n 2",
     r"relax (novel.extxyz|titanates)": r"relax \1 --n 2 --steps 2",

@@ -32,6 +32,13 @@ WRITTEN = {
         "phosphates/attempts.jsonl",
         "requests/attempts.jsonl",
     ],
+    "keep_best": [
+        "best/crystals.csv",
+        "best/cif",
+        "lithium/selected.jsonl",
+        "best-report/report.json",
+        "all-report/report.json",
+    ],
     "discover": ["lithium/candidates.csv", "lithium/report.html", "salt/report.html"],
     "explain": [],
     "predict_structures": ["titania/attempts.jsonl", "salts-report/report.json"],

@@ -20,7 +20,12 @@ from typing import Any, NamedTuple
 
 from crystext.errors import InputError, SettingError, did_you_mean
 from crystext.io.read import as_crystal, read_crystals, require_path
-from crystext.io.read.crystext_outputs import ATTEMPTS_FILE, RELAXED_FILE, parse_attempt
+from crystext.io.read.crystext_outputs import (
+    ATTEMPTS_FILE,
+    RELAXED_FILE,
+    SELECTED_FILE,
+    parse_attempt,
+)
 from crystext.io.read.tables import ARRAY_COLUMNS, TEXT_COLUMNS
 from crystext.structures.record import UNREADABLE, Failure, Label, Record
 
@@ -46,8 +51,10 @@ _RESERVED = {
 
 _MAX_TAG_CHARACTERS = 200
 _MAX_TAGS = 60
+_RUN_FILES = (ATTEMPTS_FILE, SELECTED_FILE)
 _RUN_KEYS = ("index", "log_probability", "satisfied", "n_tokens")
-"""Values of a sample that become tags."""
+_SELECTED_KEYS = ("rank", "predicted_e_above_hull", "log_probability_per_token")
+"""Values of a sample that become tags, and those of a chosen one."""
 _SETTINGS_KEYS = ("seed", "model", "temperature", "format")
 """Settings of a run that become tags."""
 
@@ -151,7 +158,9 @@ def _joined(rows: list[SourceRow], energies: Path) -> list[SourceRow]:
 def _table_in(source: Path) -> Path | None:
     """Return the table of a source: itself, or the one that a folder is known by."""
     if source.is_dir():
-        named = (source / name for name in (CANDIDATES_FILE, RELAXED_FILE, ATTEMPTS_FILE))
+        named = (
+            source / name for name in (CANDIDATES_FILE, RELAXED_FILE, SELECTED_FILE, ATTEMPTS_FILE)
+        )
         return next((path for path in named if path.is_file()), None)
     return source if source.suffix.lower() in (".csv", ".parquet", ".json", ".jsonl") else None
 
@@ -170,7 +179,7 @@ def _table_values(table: Path) -> list[dict[str, Any]]:
             csv.field_size_limit(2**30)
             with table.open(newline="", encoding="utf-8-sig") as file:
                 return [dict(row) for row in csv.DictReader(file)]
-        if table.name == ATTEMPTS_FILE:
+        if table.name in _RUN_FILES:
             return _sampled(table)
         text = table.read_text(encoding="utf-8")
         if table.suffix == ".json":
@@ -195,13 +204,13 @@ def _sampled(table: Path) -> list[dict[str, Any]]:
                 values.append({})
                 continue
             if attempt["failure"] is None:
-                values.append({key: attempt.get(key) for key in _RUN_KEYS})
+                values.append({key: attempt.get(key) for key in (*_RUN_KEYS, *_SELECTED_KEYS)})
     return values
 
 
 def _run_settings(table: Path | None) -> dict[str, Any]:
     """Return the settings of the run that wrote a table, as far as they become tags."""
-    if table is None or table.name != ATTEMPTS_FILE:
+    if table is None or table.name not in _RUN_FILES:
         return {}
     try:
         settings = json.loads((table.parent / "settings.json").read_text(encoding="utf-8"))

@@ -1,6 +1,7 @@
 """Read folders that this package writes: the one file of each that holds all crystals.
 
     attempts.jsonl      of `crystext sample`: the samples that are crystals
+    selected.jsonl      of `crystext sample --keep-best`: those of them that were chosen
     relaxed.parquet     of `crystext relax`: a row for each structure, failures included
 
 All other files there repeat the same crystals, or describe them.
@@ -18,6 +19,9 @@ from crystext.io.read.parse import Piece
 from crystext.runtime.run_folder import rename_keys
 
 ATTEMPTS_FILE, RELAXED_FILE = "attempts.jsonl", "relaxed.parquet"
+
+SELECTED_FILE = "selected.jsonl"
+"""The chosen samples of a run, beside all of them: lines of `attempts.jsonl` with further keys."""
 
 EXPORT_INDEX_FILE = "export_index.csv"
 """Index of the files of an export, which holds no structures itself."""
@@ -46,9 +50,12 @@ def primary_files(paths: list[PurePosixPath]) -> set[PurePosixPath]:
     if not ours:
         return set(paths)
 
+    chosen = {path.parent for path in paths if path.name == SELECTED_FILE}
+
     def is_read(path: PurePosixPath) -> bool:
         inside = path.parents
-        if path.name in (ATTEMPTS_FILE, RELAXED_FILE):
+        wanted = SELECTED_FILE if path.parent in chosen else ATTEMPTS_FILE
+        if path.name in (wanted, RELAXED_FILE):
             inside = path.parent.parents
         return not any(folder in ours for folder in inside)
 

@@ -16,7 +16,12 @@ from typing import BinaryIO, NamedTuple, cast
 from crystext.errors import InputError, SettingError, describe_error
 from crystext.io.read.ase_database import database_pieces, database_size
 from crystext.io.read.cif import cif_blocks
-from crystext.io.read.crystext_outputs import ATTEMPTS_FILE, attempt_pieces, primary_files
+from crystext.io.read.crystext_outputs import (
+    ATTEMPTS_FILE,
+    SELECTED_FILE,
+    attempt_pieces,
+    primary_files,
+)
 from crystext.io.read.folders import walk_files
 from crystext.io.read.json_tables import json_pieces
 from crystext.io.read.parse import (
@@ -116,7 +121,7 @@ def estimate_size(source: Path, where: Mapping[str, str]) -> int | None:
 def kind_of_name(name: str) -> str | None:
     """Return the kind of a file by its name, compressed or not; None if unknown."""
     path = PurePosixPath(name)
-    if path.name == ATTEMPTS_FILE:
+    if path.name in (ATTEMPTS_FILE, SELECTED_FILE):
         return "attempts"
     if path.suffix.lower() in _DECOMPRESSORS:
         path = path.with_suffix("")
