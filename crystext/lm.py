@@ -289,8 +289,8 @@ class CrystalLM:
             ranked: whether elements are ranked by their probability rather than sampled, the
                 default if a single element is all that is unknown.
             seed: as in `sample`; `InfillResults.seed` has a random one.
-            temperature, element_temperature, coordinate_temperature, top_p, min_distance_ratio,
-                progress: as in `sample`.
+            temperature, element_temperature, coordinate_temperature, top_p: as in `sample`.
+            min_distance_ratio, progress: as in `sample`.
             batch_size: number of completions sampled together.
 
         Raises:
