@@ -170,9 +170,15 @@ def letters_of(crystal: WyckoffCrystal) -> tuple[int, Letters]:
 
 
 def kinds(record: Record) -> tuple[int, str]:
-    """Return the space group of a crystal and its most electronegative element."""
+    """Return the space group of a crystal and its most electronegative element.
+
+    Crystals that ship have orbits and no label of their space group; those of `crystext data
+    prepare` have the label, and some no orbits.
+    """
     last = sort_by_electronegativity(set(record.crystal.symbols))[-1]
-    return int(record.labels["space_group"]), last
+    if record.wyckoff is not None:
+        return record.wyckoff.space_group, last
+    return int(record.labels.get("space_group", 1)), last
 
 
 def record_of(crystal: Crystal, name: str) -> Record:

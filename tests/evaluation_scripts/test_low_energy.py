@@ -123,3 +123,16 @@ def test_draws_are_added_that_are_new_and_low_by_each_potential_when_relaxed(
     # NiAu3 has 0.064 eV/atom by EMT, relaxed, and 0.128 by the other.
     assert data[1].crystal.lengths == pytest.approx(3.95, abs=0.02)
     assert data[1].labels["space_group"] == 221
+
+
+def test_a_crystal_that_a_potential_does_not_know_ends_nothing_and_has_no_energy() -> None:
+    unknown = Crystal(COPPER.lengths, COPPER.angles, np.full(4, 26), COPPER.positions)
+    found = select_low_energy.energies("tests.process_tasks:emt", [COPPER, unknown, COPPER])
+    assert np.isnan(found).tolist() == [False, True, False]
+    assert found[0] == pytest.approx(found[2])
+
+
+def test_the_kind_of_a_crystal_is_that_of_its_orbits_where_no_label_says_it() -> None:
+    record = add_self_generated.record_of(COPPER, "copper")
+    assert add_self_generated.kinds(replace(record, labels={})) == (225, "Cu")
+    assert add_self_generated.kinds(replace(record, wyckoff=None)) == (225, "Cu")
