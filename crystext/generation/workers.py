@@ -94,7 +94,7 @@ def _sampling_here(config: WorkerConfig) -> Callable[[SampleBatch], list[Attempt
 def _make_sampling(config: WorkerConfig) -> Callable[[SampleBatch], list[Attempt]]:
     """Return the function that samples a batch; it loads the model."""
     # oneDNN keeps 1,024 compiled kernels by default, some hundred MB, and hardly reuses them.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
     import torch
 
     from crystext.generation.rejection_sampling import sample_until_satisfied

@@ -181,6 +181,8 @@ class TextBatch:
             if texts := self._next_texts(waiting):
                 self._begin(texts)
             if not len(self) or requested <= done.keys():
+                for state in self._states:
+                    state.keep(torch.zeros(state.rows, dtype=torch.bool))
                 return
             tokens, ended, abandoned = self._reader.choose(self)
             self._written_B_T[self._places, self._steps[self._places]] = tokens
