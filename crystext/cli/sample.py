@@ -46,6 +46,7 @@ from crystext.cli.options.keep_best import (
 )
 from crystext.cli.options.seed import RunSeed, parse_seed
 from crystext.cli.progress import SamplingProgress
+from crystext.runtime.threads import one_thread_for_numpy
 
 if TYPE_CHECKING:
     from crystext.conditions import Conditions
@@ -221,6 +222,7 @@ def sample(
     afterwards. Other commands read the chosen ones of OUT, and evaluations say so. The same samples
     can be chosen from again, otherwise.
     """
+    one_thread_for_numpy()
     from crystext.generation.sampling_run import make_sampling_run
     from crystext.generation.shards import parse_shard, shard_from_environment
     from crystext.io.write import Layout

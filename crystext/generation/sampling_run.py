@@ -58,6 +58,11 @@ class SampleBatch(NamedTuple):
     request_index: int
     """Index of the request among those of the run."""
 
+    def indices(self, total: int | None = None) -> range:
+        """Return the indices of the samples; only those below `total`, if it is given."""
+        stop = self.start + self.size
+        return range(self.start, stop if total is None else min(stop, total))
+
 
 @dataclass(frozen=True)
 class SamplingRun:
