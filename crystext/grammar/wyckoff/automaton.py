@@ -30,6 +30,7 @@ from crystext.structures.properties import crystal_system
 from crystext.structures.space_groups import SYMPREC, moyo_space_group
 from crystext.structures.standardize import find_symmetry
 from crystext.structures.wyckoff.cell_parameters import cell_parameters
+from crystext.structures.wyckoff.extra_symmetry import surely_no_extra_symmetry
 from crystext.structures.wyckoff.orbits import inverse_primitive_basis, primitive_basis
 from crystext.structures.wyckoff.positions import WyckoffPosition
 from crystext.text import Format
@@ -136,9 +137,9 @@ class WyckoffAutomaton:
     def surely_has_declared_group(self) -> bool:
         """Return whether the finished crystal has no higher symmetry than it declares, at 0.1 Å.
 
-        If not, the crystal as its text is decoded may still have the group. spglib takes 15 ms for
-        a cubic crystal and 0.4 to 1.1 ms for another; so moyo is asked for the cubic ones. For
-        others it sometimes misses operations that spglib finds.
+        If not, the crystal as its text is decoded may still have the group. Most crystals surely
+        have no further symmetry; of the others moyo is asked for the cubic ones, for which spglib
+        takes 15 ms, and spglib else: there moyo sometimes misses operations that spglib finds.
         """
         table = self._site_table
         group, rows = table.space_group, table.primitive_rows
@@ -146,10 +147,13 @@ class WyckoffAutomaton:
             orbit[rows[place]]
             for orbit, place in zip(self._sites, self._position_indices, strict=True)
         ]
-        lengths, angles = cell_parameters(group, self._cell)
-        lattice = primitive_basis(group) @ basis_vectors(lengths, angles)
-        positions = np.concatenate(own) @ inverse_primitive_basis(group)
+        lattice = basis_vectors(*cell_parameters(group, self._cell))
+        positions = np.concatenate(own)
         numbers = np.repeat(self._numbers, [len(sites) for sites in own])
+        if surely_no_extra_symmetry(group, lattice, positions, numbers, SYMPREC):
+            return True
+        lattice = primitive_basis(group) @ lattice
+        positions = positions @ inverse_primitive_basis(group)
         if crystal_system(group) == "cubic":
             return moyo_space_group(lattice, positions, numbers) == group
         try:
