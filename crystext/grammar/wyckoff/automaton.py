@@ -22,10 +22,15 @@ from crystext.grammar.fields import END, Field, FieldKind, decimals_of, value_co
 from crystext.grammar.token_reader import DECIMALS
 from crystext.grammar.wyckoff.cell_bounds import MIN_MARGIN, CellBounds
 from crystext.grammar.wyckoff.lookahead import Lookahead, LookaheadState
-from crystext.grammar.wyckoff.overlap import apart_from_others, apart_in_orbit, min_separation
+from crystext.grammar.wyckoff.overlap import (
+    NewOrbit,
+    apart_from_others,
+    apart_in_orbit,
+    separation_table,
+)
 from crystext.grammar.wyckoff.site_table import SiteTable, site_table
 from crystext.structures.crystal import Floats, Ints, basis_vectors
-from crystext.structures.distances import Bools, min_distances
+from crystext.structures.distances import Bools
 from crystext.structures.properties import crystal_system
 from crystext.structures.space_groups import SYMPREC, moyo_space_group
 from crystext.structures.standardize import find_symmetry
@@ -66,6 +71,9 @@ class WyckoffAutomaton:
         self._free: list[float] = []
         self._cell: list[float] = []
         self._cell_bounds: CellBounds | None = None
+        self._taken: Floats | None = None
+        """All sites, once they are asked for."""
+        self._coordinate_unit = 10.0 ** decimals_of(FieldKind.COORDINATE, fmt)
 
     def copy(self) -> Self:
         """Return an independent automaton in the same state."""
@@ -196,19 +204,32 @@ class WyckoffAutomaton:
             return _ONLY_END
         return self._lookahead.allowed_elements(self._lookahead_state)
 
-    def _fits(self, values: Ints, min_distance_ratio: float) -> Bools:
-        position, number = self._position, self._numbers[-1]
-        decimals = decimals_of(FieldKind.COORDINATE, self.format)
-        fractions = values / 10.0**decimals
-        table = (
-            min_distances(min_distance_ratio) if min_distance_ratio > 0 else np.zeros((119, 119))
+    def new_orbit(self, value: int) -> NewOrbit:
+        """Return the orbit with this value of its current coordinate, see `overlap.are_apart`."""
+        position, separations = self._position, self._separations(self._min_distance_ratio)
+        if self._taken is None:
+            self._taken = np.concatenate(self._sites) if self._sites else np.zeros((0, 3))
+        return NewOrbit(
+            position,
+            [*self._free, value / self._coordinate_unit],
+            float(separations[self._numbers[-1]]),
+            self._taken,
+            np.repeat(separations[self._numbers[:-1]], [len(orbit) for orbit in self._sites]),
         )
-        share = min_separation(float(table[number, number]), decimals)
-        clear = apart_in_orbit(position, self._free, fractions, share)
+
+    def _separations(self, min_distance_ratio: float) -> Floats:
+        """Return the minimum separation of the current element from each: shape (119,)."""
+        decimals = decimals_of(FieldKind.COORDINATE, self.format)
+        return separation_table(min_distance_ratio, decimals)[self._numbers[-1]]
+
+    def _fits(self, values: Ints, min_distance_ratio: float) -> Bools:
+        position, separations = self._position, self._separations(min_distance_ratio)
+        fractions = values / self._coordinate_unit
+        own = float(separations[self._numbers[-1]])
+        clear = apart_in_orbit(position, self._free, fractions, own)
         if len(self._free) + 1 == len(position.free_axes) and self._sites:
             shares = np.repeat(
-                [min_separation(float(table[number, z]), decimals) for z in self._numbers[:-1]],
-                [len(orbit) for orbit in self._sites],
+                separations[self._numbers[:-1]], [len(orbit) for orbit in self._sites]
             )
             taken = np.concatenate(self._sites)
             clear &= apart_from_others(position, self._free, fractions, taken, shares)
@@ -221,6 +242,7 @@ class WyckoffAutomaton:
             return
         place = self._position_indices[-1]
         self._sites.append(self._site_table.sites(place, np.array(self._free)))
+        self._taken = None
         self._free = []
         self.field = _ELEMENT
 

@@ -17,10 +17,9 @@ import numpy as np
 
 from crystext.grammar.cells import CellRules
 from crystext.grammar.fields import FieldKind, decimals_of
-from crystext.grammar.wyckoff.contact_pairs import contact_terms
+from crystext.grammar.wyckoff.contact_pairs import MAX_BETA, contact_terms
 from crystext.structures.crystal import Floats
 from crystext.structures.distances import (
-    Bools,
     has_min_distances,
     min_distances,
     unit_volume_squared,
@@ -40,10 +39,6 @@ _REFERENCE_DISTANCE_RATIO = 0.65
 
 MIN_MARGIN = 1.0 + 1e-6
 """Square of a distance over the square of the minimum; slightly above 1, for rounding."""
-
-MAX_BETA = 150.0
-"""Degrees. β of a monoclinic cell lies between 90 and this; no crystal of MP-20 val has more than
-135 in the standard setting, and with more a shorter c could be chosen."""
 
 _LENGTH_GRID = np.append(np.arange(1.0, 12.0), np.arange(12.0, 41.0, 2.0))
 """Å. Lengths that are tried for a later parameter; a sampler can choose each of them when it comes
@@ -208,9 +203,9 @@ class CellBounds:
                 self._axis_margin(len(chosen), values),
                 -np.inf,
             )
-        closing = self._closing_angles(chosen)
         places = np.rint(values * 10 ** decimals_of(FieldKind.ANGLE, self._format)).astype(np.int64)
-        possible = closing[np.clip(places, 0, len(closing) - 1)] & (places < len(closing))
+        rules = _cell_rules(self._format, self._min_vector_length)
+        possible = rules.can_close(np.array(chosen[:3]), np.array(chosen[3:]), places)
         if len(chosen) < 5:
             return np.where(possible, np.inf, -np.inf)
         a, b, c = chosen[:3]
@@ -234,13 +229,6 @@ class CellBounds:
             if near.any():
                 room = (fixed[near, None] + slope[near, None] * gamma).min(axis=0)
         return np.where(possible, room, other)
-
-    def _closing_angles(self, chosen: list[float]) -> Bools:
-        """Return which values of the next angle leave a cell that closes, by index."""
-        lengths, angles = np.array([chosen[:3]]), np.zeros((1, 3))
-        angles[0, : len(chosen) - 3] = chosen[3:]
-        rules = _cell_rules(self._format, self._min_vector_length)
-        return np.asarray(rules.allowed_angles(lengths, angles, len(chosen) - 3)[0])
 
 
 @cache

@@ -120,12 +120,16 @@ def _lattices(space_group: int) -> _Lattices:
     group = _HOLOHEDRAL_GROUPS[system]
     if system == "trigonal" and len(primitive_translations(space_group)) > 1:
         group = _RHOMBOHEDRAL
-    whole = np.unique(symmetry_operations(group)[0], axis=0)
-    own = np.unique(symmetry_operations(space_group)[0], axis=0)
-    further = [np.eye(3)]
+    whole, own = _distinct_rotations(group), _distinct_rotations(space_group)
+    further, covered = [np.eye(3)], {each.tobytes() for each in own}
     for rotation in whole:
-        cosets = [each @ other for each in further for other in own]
-        if not any((rotation == other).all() for other in cosets):
+        if rotation.tobytes() not in covered:
             further.append(rotation)
+            covered |= {each.tobytes() for each in rotation @ own + 0.0}
     # No lattice has more rotations than a hexagonal one, or a cubic one, and these among them.
     return _Lattices(len(whole), group not in (191, 221), np.array(further))
+
+
+def _distinct_rotations(space_group: int) -> Floats:
+    # Adding zero makes negative zeros positive, so that equal matrices have equal bytes.
+    return np.unique(symmetry_operations(space_group)[0], axis=0) + 0.0
