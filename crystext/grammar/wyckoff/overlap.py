@@ -115,7 +115,7 @@ class NewOrbit(NamedTuple):
     """An orbit whose next free coordinate is chosen, in one of several crystals."""
 
     position: WyckoffPosition
-    free: list[float]
+    free: tuple[float, ...]
     """Its free coordinates, this one included."""
     separation: float
     """Minimum from its own atoms, see `min_separation`."""
@@ -149,7 +149,7 @@ def are_apart(orbits: Sequence[NewOrbit]) -> Bools:
     if whole:
         some = [orbits[row] for row in whole]
         of_site = np.repeat(whole, [len(orbit.sites) for orbit in some])
-        matrices = np.array([_wide(orbit.position.matrix) for orbit in some])
+        matrices = np.array([_wide(orbit.position) for orbit in some])
         offsets = np.array([orbit.position.offset for orbit in some])
         placed = np.zeros((count, 3))
         placed[whole] = offsets + (matrices * free[whole, None]).sum(axis=2)
@@ -159,9 +159,10 @@ def are_apart(orbits: Sequence[NewOrbit]) -> Bools:
     return clear
 
 
-def _wide(matrix: Floats) -> Floats:
-    """Return a matrix of three rows with zeros for missing columns."""
-    return np.pad(matrix, ((0, 0), (0, 3 - matrix.shape[1])))
+@cache
+def _wide(position: WyckoffPosition) -> Floats:
+    """Return the matrix of a position with zeros for missing columns."""
+    return np.pad(position.matrix, ((0, 0), (0, 3 - position.matrix.shape[1])))
 
 
 @cache
