@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,8 @@ from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.layout import ModelFolder
 from crystext.runtime.garbage import keep_present_objects
 from crystext.runtime.processes import run_in_order
+
+_SAMPLES_PER_GROUP = 1000
 
 _Batches: TypeAlias = Iterable[SampleBatch]
 _Answers: TypeAlias = Generator[list[Attempt], None, None]
@@ -41,7 +43,7 @@ def sample_in_processes(
     """Yield these batches, in order, with their samples.
 
     Close the iterator to stop the processes before they are done. With a small model this process
-    is the only worker if one is asked for; it samples the first batch while several start.
+    is one of two workers, or the only one; it samples the first batches while more start.
 
     Args:
         config: the model, the requests and how they are sampled.
@@ -56,13 +58,14 @@ def sample_in_processes(
     if here is not None and workers == 1:
         answers = here(batches)
     else:
-        answers = run_in_order(
+        groups = run_in_order(
             partial(_make_sampling, config),
-            batches,
+            _grouped(batches, workers if here is not None else None),
             workers,
             remedy="try fewer --workers or a smaller --batch-size",
-            here=None if here is None else partial(_sample_one, here),
+            here=None if here is None else partial(_sample_group, here),
         )
+        answers = _ungrouped(groups)
     with closing(answers):
         yield from zip(batches, answers, strict=False)
 
@@ -98,14 +101,41 @@ def _sampling_here(config: WorkerConfig) -> Callable[[_Batches], _Answers]:
     return sample_here
 
 
-def _make_sampling(config: WorkerConfig) -> Callable[[SampleBatch], list[Attempt]]:
-    """Return the function that samples a batch; it loads the model."""
-    return partial(_sample_one, _make_stream(config))
+def _make_sampling(
+    config: WorkerConfig,
+) -> Callable[[Sequence[SampleBatch]], list[list[Attempt]]]:
+    """Return the function that samples some batches; it loads the model."""
+    return partial(_sample_group, _make_stream(config))
 
 
-def _sample_one(stream: Callable[[_Batches], _Answers], batch: SampleBatch) -> list[Attempt]:
-    with closing(stream([batch])) as answers:
-        return next(answers)
+def _sample_group(
+    stream: Callable[[_Batches], _Answers], batches: Sequence[SampleBatch]
+) -> list[list[Attempt]]:
+    return list(stream(batches))
+
+
+def _grouped(batches: Sequence[SampleBatch], workers: int | None) -> Iterator[list[SampleBatch]]:
+    """Yield batches in groups of up to a thousand samples, or fewer where all workers need some.
+
+    A small model samples the batches of a group together, which takes less time than one after
+    another. Without a number of workers, each batch is a group.
+    """
+    samples = sum(batch.size for batch in batches)
+    most = 0 if workers is None else min(_SAMPLES_PER_GROUP, samples // workers)
+    group: list[SampleBatch] = []
+    for batch in batches:
+        if group and sum(x.size for x in group) + batch.size > most:
+            yield group
+            group = []
+        group.append(batch)
+    if group:
+        yield group
+
+
+def _ungrouped(groups: Generator[list[list[Attempt]], None, None]) -> _Answers:
+    with closing(groups):
+        for group in groups:
+            yield from group
 
 
 def _make_stream(config: WorkerConfig) -> Callable[[_Batches], _Answers]:
