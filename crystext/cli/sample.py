@@ -228,8 +228,7 @@ def sample(
     from crystext.io.write import Layout
 
     selection = parse_selection(out, n, keep_best, of, by, max_per_prototype)
-    layout = Layout(symmetrized, conventional)
-    _check_crystal_files(format, out, keep, layout)
+    _check_crystal_files(format, out, keep, layout := Layout(symmetrized, conventional))
     keywords: dict[str, object] = {
         "composition": composition,
         "chemical_system": chemical_system,

@@ -160,18 +160,18 @@ def iter_attempts(
 
 
 def _checked(
-    drawn: Attempt, request: Request, conditions: Conditions, fmt: Format, constrained: bool
+    attempt: Attempt, request: Request, conditions: Conditions, fmt: Format, constrained: bool
 ) -> Attempt:
     """Return a text with its crystal, if that is looked at, and the conditions it satisfies."""
     fmt = fmt if request.format is None else request.format
     enforced = {*fmt.enforces, *(["oxidation"] if request.constraints.charges else [])}
     crystal = None
-    if conditions.can_be_checked and drawn.failure is None:
-        crystal = fmt.decode(drawn.text).crystal
+    if conditions.can_be_checked and attempt.failure is None:
+        crystal = fmt.decode(attempt.text).crystal
     records = conditions.check(
         crystal, constrained=constrained and fmt.grammar is not None, enforced_by_format=enforced
     )
-    return replace(drawn, conditions=records, checked_crystal=crystal)
+    return replace(attempt, conditions=records, checked_crystal=crystal)
 
 
 def _missed(attempt: Attempt) -> list[str]:

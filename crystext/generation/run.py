@@ -7,7 +7,9 @@
 Samples come in batches (see `sampling_run`), each from one process of one thread (`workers`). A
 batch that was interrupted is sampled again, and the samples already on disk are skipped. So kills,
 the number of workers and, with single conditions, a larger `n` later do not change a byte of the
-output. Another batch size changes a text only where rounding changes a choice.
+output, nor does the batch size of a small model: its texts do not depend on one another, where
+products round alike for any number of rows. With other models it changes a text only where rounding
+changes a choice.
 """
 
 from __future__ import annotations

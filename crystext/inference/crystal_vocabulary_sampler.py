@@ -76,7 +76,7 @@ class BatchSampler:
         done: dict[int, Attempt] = {}
         batch = TextBatch(self, request, redraw)
         while due or not has_ended:
-            while not has_ended and batch.has_room(len(waiting)):
+            while not has_ended and batch.takes_more(len(waiting)):
                 indices = next(source, _END)
                 has_ended = indices is _END
                 if indices is None or indices is _END:

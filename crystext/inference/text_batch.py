@@ -169,7 +169,7 @@ class TextBatch:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def has_room(self, waiting: int) -> bool:
+    def takes_more(self, waiting: int) -> bool:
         """Return whether more than the waiting texts can begin."""
         return waiting + (len(self) if self._grows else 0) < _MAX_TEXTS
 
@@ -262,17 +262,17 @@ class TextBatch:
         self._written = np.zeros((0, reader.max_tokens), dtype=np.int64)
         self._steps = np.zeros(0, dtype=np.int64)
 
-    def _attempt(self, slot: int) -> Attempt:
+    def _attempt(self, index: int) -> Attempt:
         """Return a finished text, with or without its end token."""
-        ids = self._written[slot, : self._steps[slot]].tolist()
+        ids = self._written[index, : self._steps[index]].tolist()
         if ids[-1] == self._sampler.tokenizer.eos_token_id:
             ids.pop()
         return Attempt(
-            index=self._texts[slot].sample,
+            index=self._texts[index].sample,
             # The pieces of a field in the crystal vocabulary are the text itself.
             text="".join([self._sampler.pieces[i] for i in ids]),
             failure=None,
-            log_probability=round(float(self._log_probability[slot]), 4),
+            log_probability=round(float(self._log_probability[index]), 4),
             tokens=len(ids) + 1,
         )
 
@@ -385,14 +385,14 @@ class TextBatch:
         kind: FieldKind,
         logits: torch.Tensor,
         allowed: Bools | None,
-        slots: Ints,
+        text_indices: Ints,
         number: int | Ints,
     ) -> tuple[Ints, torch.Tensor]:
-        """Sample for the texts of these slots, each with its random number of this index."""
+        """Sample for the texts of these text_indices, each with its random number of this index."""
         settings = self._sampler.settings
         values, log_probability = draw_categorical(
             logits,
-            torch.from_numpy(self._uniform[slots, number]),
+            torch.from_numpy(self._uniform[text_indices, number]),
             allowed_B_V=None if allowed is None else torch.from_numpy(allowed),
             temperature=settings.temperature_of(kind),
             top_p=settings.top_p,

@@ -165,12 +165,16 @@ def run_in_order(
             elif not pool.busy:
                 return
             for place, _, answer in pool.wait(None if own is None else 0.0):
-                if isinstance(answer, ProcessDeath):
-                    raise RunError(
-                        f"a worker process ended with exit code {answer.exit_code} (-9: killed, "
-                        f"perhaps out of memory; {remedy}). Results written so far are kept"
-                    )
-                early[place] = answer
+                early[place] = _answer_of_living(answer, remedy)
+
+
+def _answer_of_living(answer: _Answer | ProcessDeath, remedy: str) -> _Answer:
+    if isinstance(answer, ProcessDeath):
+        raise RunError(
+            f"a worker process ended with exit code {answer.exit_code} (-9: killed, perhaps out of "
+            f"memory; {remedy}). Results written so far are kept"
+        )
+    return answer
 
 
 def _run_on_executor(
