@@ -388,7 +388,7 @@ class TextBatch:
         text_indices: Ints,
         number: int | Ints,
     ) -> tuple[Ints, torch.Tensor]:
-        """Sample for the texts of these text_indices, each with its random number of this index."""
+        """Sample for these texts, each with its random number of this index."""
         settings = self._sampler.settings
         values, log_probability = draw_categorical(
             logits,
