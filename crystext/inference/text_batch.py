@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from crystext.models.load import LoadedModel
     from crystext.tokenization.encode import AnyTokenizer
 
-_MAX_TEXTS = 384
+_MAX_TEXTS = 512
 """Most texts that grow together if others can begin later: with more, a text costs no less."""
 
 _REFILL, _WORTHWHILE = 32, 0.25
