@@ -92,22 +92,22 @@ def _try_elements(
             for z in narrower.gaps[index].elements
         }
         each = min(MAX_TEXTS_PER_ELEMENT, max(1, share // len(tried)))
-        found = texts.sample(place, list(tried.values()), settings, each * len(tried))
-        texts.score(found)
-        ranked = _rank(found, tried, decided, place)[:MAX_CHOICES]
+        sampled = texts.sample(place, list(tried.values()), settings, each * len(tried))
+        texts.score(sampled)
+        ranked = _rank(sampled, tried, decided, place)[:MAX_CHOICES]
         beam = {choice.elements: choice.gaps for choice in ranked}
     return ranked
 
 
 def _rank(
-    found: Sequence[Candidate],
+    candidates: Sequence[Candidate],
     tried: dict[tuple[int, ...], OrbitGaps],
     decided: Sequence[int],
     place: int,
 ) -> list[_Ranked]:
     """Return choices by the most probable crystal of each, those with atoms too close last."""
     best: dict[tuple[int, ...], tuple[bool, float]] = {}
-    for each in found:
+    for each in candidates:
         by_gap = {placed.gap: placed.orbit.atomic_number for placed in each.placements}
         elements = tuple(by_gap[index] for index in decided)
         key = each.too_close, -each.score

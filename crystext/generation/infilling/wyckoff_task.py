@@ -80,7 +80,7 @@ def make_wyckoff_task(
     if not tasks:
         raise refusals[0]
     if least < most:
-        tasks = [task for task in tasks if _has_room(task, constraints.max_atoms)]
+        tasks = [task for task in tasks if _fits_cell(task, constraints.max_atoms)]
     if not tasks:
         raise InputError(
             f"the cell has no room for another orbit of space group {settings[0].number}: a "
@@ -90,7 +90,7 @@ def make_wyckoff_task(
     return WyckoffTask(settings[0].number, tuple(tasks), partial, sites, strict)
 
 
-def _has_room(task: OrbitTask, max_atoms: int) -> bool:
+def _fits_cell(task: OrbitTask, max_atoms: int) -> bool:
     """Return whether a cell may hold the atoms of a task."""
     atoms = task.setting.lattice_points * sum(gap.atoms or 1 for gap in task.gaps.gaps)
     lattice = task.lattice
