@@ -83,7 +83,7 @@ def test_from_crystals_to_a_hull_of_ones_own_and_a_distance_to_it(
     ended = cli("hull", out, "--hull", made, "--out", placed)
     assert ended.returncode == 0, ended.stderr
     assert "energies of M3GNet-MP-2021.2.8-PES" in ended.stdout
-    assert "  in-3  AlNi  0.000  metastable\n" in ended.stdout
+    assert "  NiAl  AlNi  0.000  metastable\n" in ended.stdout
     assert "no_energy        2" in ended.stdout
     assert "unstable" not in ended.stdout, "no line of zeros"
     table = list(csv.DictReader(placed.open()))
