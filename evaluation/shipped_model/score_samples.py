@@ -94,9 +94,11 @@ def write_scores(
     import pyarrow.parquet as pq
 
     columns = {
-        "index": pa.array([int(name) for name in names], pa.int64()),
-        "e_above_hull_ev_per_atom": pa.array([above.get(i) for i in range(len(names))]),
-        "reward": pa.array([rewards.get(i) for i in range(len(names))]),
+        "name": pa.array(names, pa.string()),
+        "e_above_hull_ev_per_atom": pa.array(
+            [above.get(i) for i in range(len(names))], pa.float64()
+        ),
+        "reward": pa.array([rewards.get(i) for i in range(len(names))], pa.float64()),
     }
     pq.write_table(pa.table(columns), path)
 

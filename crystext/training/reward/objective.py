@@ -29,7 +29,7 @@ from crystext.training.reward.loss import (
 )
 from crystext.training.reward.samples import (
     RewardedSample,
-    is_known,
+    in_training_data,
     read_rewarded_samples,
     sample_weights,
 )
@@ -118,7 +118,7 @@ class RewardObjective(CausalObjective):
                 "give a smaller number"
             )
         weights = sample_weights(
-            read.samples, is_known(read.samples, data.splits["train"]), self.settings
+            read.samples, in_training_data(read.samples, data.splits["train"]), self.settings
         )
         order = np.random.default_rng(recipe.seed).permutation(len(read.samples))
         held_out, learned = np.split(order, [self.settings.held_out])

@@ -155,26 +155,26 @@ def _sample(attempt: dict[str, Any], reward: float | None) -> RewardedSample | N
     return RewardedSample(attempt["prompt"], attempt["text"], crystal, reward)
 
 
-def is_known(samples: Sequence[RewardedSample], records: Records) -> Bools:
+def in_training_data(samples: Sequence[RewardedSample], records: Records) -> Bools:
     """Return which samples have formula and space group of a crystal in the data."""
-    known = set()
+    formulas = set()
     for i in range(len(records)):
         record = records[i]
         if record.crystal is not None and record.wyckoff is not None:
-            known.add((reduced_formula(record.crystal.numbers), record.wyckoff.space_group))
-    return np.array([sample.key in known for sample in samples], dtype=np.bool_)
+            formulas.add((reduced_formula(record.crystal.numbers), record.wyckoff.space_group))
+    return np.array([sample.key in formulas for sample in samples], dtype=np.bool_)
 
 
 def sample_weights(
-    samples: Sequence[RewardedSample], known: Bools, settings: RewardSettings
+    samples: Sequence[RewardedSample], repeats: Bools, settings: RewardSettings
 ) -> Floats:
-    """Return the weight of each sample; see `weights`."""
+    """Return the weight of each sample; `repeats` are those that are in the training data."""
     rewards = np.array([sample.reward for sample in samples], dtype=np.float64)
     features = class_features([sample.crystal for sample in samples], settings.unchanged)
-    fitted = ~known if (~known).sum() >= _FEWEST else np.ones_like(known)
+    fitted = ~repeats if (~repeats).sum() >= _FEWEST else np.ones_like(repeats)
     return exponential_weights(
         advantages(rewards, features, fitted),
-        known,
+        repeats,
         sharpness=settings.sharpness,
         most=settings.most,
         known_weight=settings.known_weight,
