@@ -174,6 +174,7 @@ def sample_weights(
     fitted = ~repeats if (~repeats).sum() >= _FEWEST else np.ones_like(repeats)
     return exponential_weights(
         advantages(rewards, features, fitted),
+        features,
         repeats,
         sharpness=settings.sharpness,
         most=settings.most,

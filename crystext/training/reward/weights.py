@@ -21,6 +21,12 @@ N_ELEMENTS = 118
 _MOST = 24
 """Larger counts of sites, free coordinates and atoms count as this one."""
 
+_CORRECTIONS = 20
+"""Most steps towards the plain means."""
+
+_EQUAL = 1e-4
+"""Means that differ by less count as equal."""
+
 _SHRINKAGE = 3.0
 """Pseudo-samples that pull each coefficient to zero: those of rare elements and space groups."""
 
@@ -76,24 +82,61 @@ def advantages(rewards: Floats, features: Floats, fitted: Bools) -> Floats:
     slopes = np.linalg.solve(matrix, known.T @ (rewards[fitted] - mean))
     left = rewards - mean - features @ slopes
     deviation = left[fitted].std()
-    return left / deviation if deviation > 0 else np.zeros_like(left)
+    # Equal rewards differ from their fit by rounding alone.
+    is_noise = deviation <= 1e-9 * np.abs(rewards).max()
+    return np.zeros_like(left) if is_noise else left / deviation
 
 
 def exponential_weights(
-    advantage: Floats, is_known: Bools, *, sharpness: float, most: float, known_weight: float
+    advantage: Floats,
+    features: Floats,
+    is_known: Bools,
+    *,
+    sharpness: float,
+    most: float,
+    known_weight: float,
 ) -> Floats:
     """Return the weight of each sample; the mean of those that are not known is 1.
 
+    Among these the weighted mean of each feature is the plain one, as far as `most` allows: weights
+    that only compare within a kind would still favour kinds whose rewards vary most.
+
     Args:
         advantage: in units of its standard deviation.
+        features: of `class_features`, which are to stay as frequent as they are.
         is_known: samples that have `known_weight` whatever their reward.
-        sharpness: weights are exp(sharpness * advantage).
-        most: no weight exceeds this before the mean is brought to 1, nor after.
+        sharpness: weights are exp(sharpness * advantage), times a factor for each kind.
+        most: no weight exceeds this.
         known_weight: see `is_known`.
     """
-    weights = np.minimum(np.exp(np.minimum(sharpness * advantage, 50.0)), most)
+    weights = np.full(len(advantage), known_weight)
     new = ~is_known
-    if new.any():
-        weights[new] = np.minimum(weights[new] / weights[new].mean(), most)
-    weights[is_known] = known_weight
+    if not new.any():
+        return weights
+    exponents = sharpness * advantage[new]
+    moments = features[new] - features[new].mean(axis=0)
+    shrinkage = _SHRINKAGE / new.sum() * np.eye(features.shape[1])
+    corrections = np.zeros(features.shape[1])
+    chosen = _with_mean_one(exponents, most)
+    for _ in range(_CORRECTIONS):
+        # A Newton step towards equal means, the multipliers of the constrained maximum of entropy.
+        excess = moments.T @ chosen / len(chosen)
+        if np.abs(excess).max(initial=0.0) < _EQUAL:
+            break
+        curvature = (moments * chosen[:, None]).T @ moments / len(chosen) + shrinkage
+        corrections += np.linalg.solve(curvature, excess)
+        chosen = _with_mean_one(exponents - moments @ corrections, most)
+    weights[new] = chosen
     return weights
+
+
+def _with_mean_one(exponents: Floats, most: float) -> Floats:
+    """Return exponentials whose mean is 1, none above `most`."""
+    weights = np.exp(exponents - exponents.max())
+    weights /= weights.mean()
+    for _ in range(_CORRECTIONS):
+        if weights.max() <= most:
+            break
+        weights = np.minimum(weights, most)
+        weights /= weights.mean()
+    return np.minimum(weights, most)
