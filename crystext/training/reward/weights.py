@@ -132,7 +132,7 @@ def exponential_weights(
 
 def _with_mean_one(exponents: Floats, most: float) -> Floats:
     """Return exponentials whose mean is 1, none above `most`."""
-    weights = np.exp(exponents - exponents.max())
+    weights: Floats = np.exp(exponents - exponents.max())
     weights /= weights.mean()
     for _ in range(_CORRECTIONS):
         if weights.max() <= most:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystext.structures.crystal import Floats
@@ -54,6 +54,7 @@ def test_kinds_stay_as_frequent_as_they_are() -> None:
     assert free[oxides].sum() / free.sum() < 0.15
 
 
+@settings(max_examples=15)
 @given(st.integers(0, 10**6), st.floats(0.1, 10), st.floats(1.5, 10))
 def test_the_mean_weight_is_one_unless_weights_are_cut(
     seed: int, sharpness: float, most: float
