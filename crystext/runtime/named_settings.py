@@ -46,8 +46,8 @@ class SettingsFiles:
             path = shipped_path(*self.folder) / f"{source}.yaml"
         if str(source) not in names and not Path(source).is_file():
             raise SettingError(
-                f"no {self.kind} or file {str(source)!r}; the shipped ones are {', '.join(names)}."
-                + did_you_mean(str(source), names)
+                f"no {self.kind} or file {str(source)!r}.{did_you_mean(str(source), names)} The "
+                f"shipped ones are {', '.join(names)}"
             )
         values = read_yaml(path)
         if not isinstance(values, dict):

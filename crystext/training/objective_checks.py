@@ -10,6 +10,7 @@ from crystext.training.head_settings import RegressionHeadSettings
 from crystext.training.property_settings import PropertySettings
 from crystext.training.recipe_sections import OptimSettings, SampleCheckSettings
 from crystext.training.representation_settings import RepresentationSettings
+from crystext.training.reward.settings import RewardSettings
 
 REPRESENTATION_TASK = "representation"
 """Name of the task whose settings are the section `representations`: texts of records alone."""
@@ -22,6 +23,7 @@ class RecipeParts(NamedTuple):
     tasks: dict[str, float]
     properties: PropertySettings | None
     representations: RepresentationSettings | None
+    rewards: RewardSettings | None
     head: RegressionHeadSettings | None
     model: ModelSettings
     optim: OptimSettings
@@ -48,7 +50,7 @@ def objective_errors(recipe: RecipeParts) -> list[str]:
             "one of them out"
         ]
     checks = _causal_errors if recipe.objective == "causal" else _other_errors
-    errors = [*checks(recipe), *_network_errors(recipe)]
+    errors = [*checks(recipe), *_network_errors(recipe), *_reward_errors(recipe)]
     return errors + (_representation_errors(recipe) if learns_texts else [])
 
 
@@ -90,6 +92,23 @@ def _other_errors(recipe: RecipeParts) -> list[str]:
     if not wrong:
         return []
     return [f"the objective {recipe.objective} does not have {', '.join(wrong)}; leave that out"]
+
+
+def _reward_errors(recipe: RecipeParts) -> list[str]:
+    if recipe.rewards is None:
+        return []
+    excluded = {
+        f"objective {recipe.objective}": recipe.objective != "causal",
+        "the task property": recipe.properties is not None,
+        "the task representation": recipe.representations is not None,
+        "model.new (the samples are those of a base)": recipe.model.base is None,
+        "model.lora (every weight is trained)": recipe.model.lora is not None,
+        "loss_on_prompt": recipe.loss_on_prompt,
+        "number_weight": recipe.number_weight != 1,
+    }
+    if wrong := [name for name, given in excluded.items() if given]:
+        return [f"rewards do not go with {', '.join(wrong)}; leave that out"]
+    return []
 
 
 def _network_errors(recipe: RecipeParts) -> list[str]:

@@ -1,6 +1,7 @@
 """What a step computes: rows of examples become a batch, and a batch a loss for each target.
 
-    causal            the next token, wherever a row's label is one (`causal_objective`)
+    causal            the next token, wherever a row's label is one (`causal_objective`); with
+                      rewards, which of its own samples are to be more frequent (`reward`)
     regression_head   a number for each property, by a network and a head (`regression_objective`)
     masked            the tokens that are masked in a text (`text_objective`)
     sequence_to_sequence

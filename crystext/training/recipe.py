@@ -38,6 +38,7 @@ from crystext.training.recipe_sections import (
     SampleCheckSettings,
 )
 from crystext.training.representation_settings import RepresentationSettings
+from crystext.training.reward.settings import RewardSettings
 
 PROPERTY_TASK = "property"
 """Name of the task whose settings are the section `properties`."""
@@ -71,6 +72,9 @@ class Recipe(StrictModel):
     """Settings of the task `property`, which needs them."""
     representations: RepresentationSettings | None = None
     """Settings of the task `representation`, which needs them."""
+    rewards: RewardSettings | None = None
+    """Samples of the base with a reward each: the model learns to draw what scored well more often,
+    and keeps the recipe's tasks as they are."""
     objective: Objective = "causal"
     """causal: a language model learns the next token; regression_head: a network with a layer that
     gives numbers learns the task `property`. With the task `representation`: masked, BERT or

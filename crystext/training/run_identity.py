@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from crystext.errors import RunError
+from crystext.io.read.crystext_outputs import ATTEMPTS_FILE
 from crystext.models.digest import model_hash
 from crystext.models.encoder import InitialEncoder
 from crystext.models.initialize import InitialModel
 from crystext.models.text_network import InitialTextNetwork
-from crystext.runtime.files import text_digest
+from crystext.runtime.files import file_digest, text_digest
 from crystext.runtime.run_folder import RunFolder
 from crystext.runtime.schema import rename_settings
 from crystext.training.recipe import RENAMED_SETTINGS, Recipe
@@ -72,7 +73,7 @@ def run_identity(
         "crystals": data.count,
         "sequences": batch_size,
         "digests": {
-            "data": data.digest,
+            "data": _data_digest(recipe, data),
             "prompts": text_digest(words),
             "base": None
             if initial_model.folder is None
@@ -139,3 +140,11 @@ def _add_defaults(saved: dict[str, Any], current: dict[str, Any], model: BaseMod
             )
         elif isinstance(inner, BaseModel) and isinstance(saved.get(name), dict):
             _add_defaults(saved[name], value, inner)
+
+
+def _data_digest(recipe: Recipe, data: TrainingData) -> str:
+    """Return the digest of the data, and of the samples and rewards, if there are any."""
+    if recipe.rewards is None:
+        return data.digest
+    files = [run / ATTEMPTS_FILE for run in recipe.rewards.samples] + recipe.rewards.tables
+    return text_digest(data.digest + "".join(map(file_digest, files)))

@@ -59,6 +59,7 @@ from crystext.training.packing import split_micro_batches
 from crystext.training.property_task import property_task
 from crystext.training.recipe import Recipe
 from crystext.training.regression_objective import RegressionObjective
+from crystext.training.reward.objective import RewardObjective
 from crystext.training.run_identity import check_run_identity, run_identity
 from crystext.training.schedule import learning_rate
 from crystext.training.text_objective import PretrainingObjective
@@ -372,6 +373,8 @@ def make_objective(
     recipe: Recipe, data: TrainingData, task: PropertyPrediction | None, device: torch.device
 ) -> Objective:
     """Return the objective that a recipe names, with its network and its examples."""
+    if recipe.rewards is not None:
+        return RewardObjective(recipe, data, task, device)
     if recipe.objective == "causal":
         return CausalObjective(recipe, data, task, device)
     if recipe.objective != "regression_head":

@@ -71,7 +71,7 @@ def test_from_crystals_to_a_hull_of_ones_own_and_a_distance_to_it(
 
     # Every structure is met once, in whatever forms the folder holds it.
     assert len(read_samples(out).samples) == 5
-    names = [f"{i:06d}-in-{i + 1}.cif" for i in range(3)]
+    names = ["000000-Al.cif", "000001-Ni.cif", "000002-NiAl.cif"]
     assert sorted(path.name for path in (out / "cif").iterdir()) == names
     written = read_crystal(out / "cif" / names[2]).lengths
     assert written.tolist() == pytest.approx(rows[2]["lengths"], abs=1e-6)
@@ -83,7 +83,7 @@ def test_from_crystals_to_a_hull_of_ones_own_and_a_distance_to_it(
     ended = cli("hull", out, "--hull", made, "--out", placed)
     assert ended.returncode == 0, ended.stderr
     assert "energies of M3GNet-MP-2021.2.8-PES" in ended.stdout
-    assert "  in-3  AlNi  0.000  metastable\n" in ended.stdout
+    assert "  NiAl  AlNi  0.000  metastable\n" in ended.stdout
     assert "no_energy        2" in ended.stdout
     assert "unstable" not in ended.stdout, "no line of zeros"
     table = list(csv.DictReader(placed.open()))

@@ -35,6 +35,9 @@ FEWER = {
     r"discover (.*) --n \d+ --budget \d+m": r"discover \1 --n 6 --rounds 1 --texts-per-round 4 "
     "--relaxed-per-round 1 --steps 3 --n-atoms 2-8",
     r"(discover --composition.* --rounds 1)": r"\1 --texts-per-round 4 --relaxed-per-round 1",
+    r"--n 30000 (.*) --out samples": r"--n 120 \1 --out samples",
+    r"train reward-shipped": "train reward-shipped rewards.held_out=10 optim.steps=2 "
+    "optim.warmup_steps=1 optim.batch_sequences=8 data.validation_crystals=2 data.store=textbook",
     r"train smoke": "train smoke optim.steps=2",
     r"train finetune-your-own": "train finetune-your-own optim.steps=2 optim.warmup_steps=1 "
     "optim.batch_sequences=4",
@@ -50,6 +53,9 @@ ELSEWHERE = {
 }
 """Beginnings of commands that are not run, and why."""
 
+_ENOUGH = ("--n 30 --out run", "--out samples")
+"""Endings of commands whose samples are trained on."""
+
 _ALONE = ("sample", "evaluate", "relax", "discover", "prepare", "build")
 """Commands that would start a process on every processor."""
 
@@ -63,7 +69,7 @@ def smaller(command: str) -> str:
     fewer = command
     for pattern, replacement in FEWER.items():
         fewer = re.sub(pattern, replacement, fewer)
-    if "--n 30 --out run" in fewer:
+    if fewer.endswith(_ENOUGH):
         return fewer
     return re.sub(r"(?<= -n )\d+|(?<=--n )\d+", lambda n: str(min(int(n[0]), MOST)), fewer)
 

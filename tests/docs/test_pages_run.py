@@ -60,6 +60,7 @@ WRITTEN = {
     "export": ["vasp/001-CsCl/POTCAR.spec", "espresso/001-CsCl/pw.in", "cifs/001-CsCl.cif"],
     "corpus": ["corpus/corpus.json", "corpus/validation/papers/00000.bin"],
     "train": ["smoke/model", "my-model/model", "draws/attempts.jsonl", "whole/model.safetensors"],
+    "reward": ["scores.csv", "rewarded/model", "better/attempts.jsonl"],
     "many_machines": ["shared-run/attempts.jsonl"],
     "other_models": [],
 }

@@ -40,6 +40,14 @@ def test_a_shipped_protocol_names_known_sets_and_published_cutoffs(name):
     assert protocol.coverage.cutoffs == COVERAGE_CUTOFFS[{"gruver2024": "mp20"}.get(name, name)]
 
 
+@pytest.mark.parametrize("name", protocol_names())
+def test_every_shipped_protocol_measures_the_geometry(name):
+    geometry = load_protocol(name).stages["geometry"]
+    assert 0.75 in geometry.contact_limits
+    # The triple bond of two carbon atoms, 1.20 Å, is no close contact.
+    assert name != "carbon24" or max(geometry.contact_limits) < 1.20 / (2 * 0.76)
+
+
 def test_a_part_that_is_left_out_is_not_measured(written):
     assert load_protocol(written()).stages.keys() == {"validity"}
 

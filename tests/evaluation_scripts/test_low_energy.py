@@ -20,11 +20,11 @@ from crystext.io.write.cif_text import cif
 from crystext.structures.crystal import Crystal
 from crystext.structures.properties import reduced_formula
 from crystext.structures.record import Record
-from evaluation.shipped_model import add_self_generated, select_low_energy
+from evaluation.shipped_model import add_self_generated, score_samples, select_low_energy
 from tests.process_tasks import COPPER, emt
 
 COMMITTEE = "tests.process_tasks:emt,tests.evaluation_scripts.test_low_energy:doubled"
-ATOMS = {"Ni": 28, "Cu": 29, "Au": 79}
+ATOMS = {"Fe": 26, "Ni": 28, "Cu": 29, "Au": 79}
 
 
 def doubled() -> Potential:
@@ -136,3 +136,33 @@ def test_the_kind_of_a_crystal_is_that_of_its_orbits_where_no_label_says_it() ->
     record = add_self_generated.record_of(COPPER, "copper")
     assert add_self_generated.kinds(replace(record, labels={})) == (225, "Cu")
     assert add_self_generated.kinds(replace(record, wyckoff=None)) == (225, "Cu")
+
+
+def test_samples_are_scored_by_energy_and_geometry(tmp_path: Path, hull: Path) -> None:
+    labels = {"formation_energy": -0.02, "e_above_hull": 0.0}
+    write_store(tmp_path / "store", {"train": [Record(cell("Au Cu Cu Cu", 3.75), labels, "data")]})
+    samples = {
+        "0 low": cell("Cu Au Au Au", 4.0),
+        "1 higher": cell("Cu Au Au Au", 4.2),
+        "2 crowded": cell("Cu Au Au Au", 2.9),
+        "3 without an energy": cell("Cu Fe Fe Fe", 3.6),
+    }
+    (tmp_path / "samples").mkdir()
+    for name, crystal in samples.items():
+        (tmp_path / "samples" / f"{name}.cif").write_text(cif(crystal))
+    arguments = [str(tmp_path / "samples"), str(tmp_path / "store"), "--hull", str(hull)]
+    arguments += ["--potential", COMMITTEE.split(",")[0], "--workers", "1"]
+    out = tmp_path / "scores.parquet"
+    assert score_samples.main([*arguments, "--out", str(out)]) == 0
+    rows = pq.read_table(out).to_pylist()
+    low, higher, crowded, unknown = (row["reward"] for row in rows)
+    assert -0.5 - score_samples.PENALTY <= crowded < higher < low <= 0.5
+    assert unknown is None
+    assert rows[0]["e_above_hull_ev_per_atom"] < rows[1]["e_above_hull_ev_per_atom"]
+    assert score_samples.main([*arguments, "--out", str(out)]) == 2  # nothing is replaced
+
+
+def test_what_lies_far_below_the_hull_has_no_reward() -> None:
+    assert score_samples.reward(COPPER, -0.3) is None
+    assert score_samples.reward(COPPER, None) is None
+    assert score_samples.reward(COPPER, 0.0) > score_samples.reward(COPPER, 0.1)

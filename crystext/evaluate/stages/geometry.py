@@ -38,6 +38,8 @@ class GeometrySettings(CitedSettings):
     """Below them, two atoms are too close; each is a metric."""
     neighbour: float = Field(default=NEIGHBOUR_REACH, gt=0)
     """An atom without a neighbour within it is isolated."""
+    reference: bool = True
+    """Whether the proportions of the reference set stand beside."""
 
 
 class GeometryStage(Stage[GeometrySettings]):
@@ -52,7 +54,7 @@ class GeometryStage(Stage[GeometrySettings]):
 
     def dependencies(self, context: StageContext, settings: GeometrySettings) -> dict[str, Any]:
         """Return the checksum of the reference, if there is one."""
-        reference = _reference_or_none(context)
+        reference = _reference_or_none(context, settings)
         return {"reference": None if reference is None else reference.sha256}
 
     def measure(
@@ -64,7 +66,7 @@ class GeometryStage(Stage[GeometrySettings]):
         farthest = [None if pair is None else pair[1] for pair in pairs]
         result.columns["contact_ratio"] = closest
         result.columns["neighbour_ratio"] = farthest
-        reference = _reference_or_none(context)
+        reference = _reference_or_none(context, settings)
         known = None if reference is None else _reference_ratios(context, reference)
         for limit in settings.contact_limits:
             _add_proportion(
@@ -135,9 +137,9 @@ def _reference_ratios(
     return [x / _STEPS for x in closest], [x / _STEPS for x in farthest]
 
 
-def _reference_or_none(context: StageContext) -> ReferenceSet | None:
+def _reference_or_none(context: StageContext, settings: GeometrySettings) -> ReferenceSet | None:
     try:
-        return context.reference
+        return context.reference if settings.reference else None
     except CrystextError:
         return None
 

@@ -7,6 +7,8 @@ changes, and `ranking` orders completions.
 
 In a space group, missing atoms are found orbit by orbit: `group_settings` finds the group's
 operations in a cell, `orbit_parts` and `orbit_task` say which orbits lack and put those found into
-the structure, `complete_with_symmetry` samples and ranks them, and `clusters` takes those together
-that differ little. `relaxed` relaxes completions and ranks them by energy.
+the structure, and `wyckoff_task` collects this for each number of atoms that may be missing.
+`complete_with_symmetry` samples with `orbit_texts` and ranks the results, `element_search` chooses
+among unknown elements, and `clusters` takes those together that differ little. `relaxed` relaxes
+completions and ranks them by energy.
 """

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crystext.generation.infilling.orbit_task import FilledCrystal
+from crystext.grammar.wyckoff.completion import Placement
 
 _SMOOTHING = 0.01
 """Fractional; distance s over which the probability of coordinates is summed."""
@@ -23,9 +24,10 @@ class Candidate:
 
     filled: FilledCrystal
     text: str
-    prompt: str
     place: int
-    """Index of the setting."""
+    """Index of the part of the task; see `WyckoffTask`."""
+    placements: tuple[Placement, ...]
+    """The orbits, and the gaps that they fill."""
     times_drawn: int = 0
     score: float = float("nan")
     too_close: bool = False

@@ -37,7 +37,8 @@ from crystext.tasks.infilling import infill_prompt
 from crystext.text.partial import PartialCrystal
 
 if TYPE_CHECKING:
-    from crystext.generation.infilling.complete_with_symmetry import WyckoffCompleter, WyckoffTask
+    from crystext.generation.infilling.complete_with_symmetry import WyckoffCompleter
+    from crystext.generation.infilling.wyckoff_task import WyckoffTask
     from crystext.inference.element_ranking import ElementRanker
     from crystext.models.load import LoadedModel
 
@@ -127,7 +128,7 @@ def make_infill_task(
     elif strict and (partial.unknown.positions or partial.missing_atoms[1]):
         settings = settings_of_structure(sites)
     if settings:
-        from crystext.generation.infilling.complete_with_symmetry import make_wyckoff_task
+        from crystext.generation.infilling.wyckoff_task import make_wyckoff_task
 
         made = make_wyckoff_task(partial, before, settings, constraints, strict=strict)
         return InfillTask(partial, before, made.number, made)

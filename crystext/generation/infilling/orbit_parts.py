@@ -166,6 +166,30 @@ class PartBuilder:
                 self.parts.append(Part(Gap(self.elements(z, None), 0, single=True), members))
             self.spare_sites += [(len(self.parts) - 1, site) for _, site in here]
 
+    def add_missing_atoms(self, count: int) -> None:
+        """Add atoms that no row lists; first come those that known orbits lack.
+
+        Raises:
+            InputError: there are too few of them, or the element of such an orbit is unknown.
+        """
+        if not count:
+            return
+        rows = list(range(len(self.partial), len(self.partial) + count))
+        lacking, self._spare = self._spare, []
+        if len(lacking) > count or any(z == 0 for z, _ in lacking):
+            raise InputError(
+                f"the known orbits lack {format_count(len(lacking), 'atom')}, and "
+                f"{format_count(count, 'atom')} may be added, of known orbits only where their "
+                "element is known; list all atoms of these orbits"
+            )
+        for z in dict.fromkeys(z for z, _ in lacking):
+            here = [site for number, site in lacking if number == z]
+            self.parts.append(Part(Gap((z,), 0, single=True), rows[: len(here)]))
+            self.spare_sites += [(len(self.parts) - 1, site) for site in here]
+            rows = rows[len(here) :]
+        if rows:
+            self.add_part(self.elements(0, self.partial.missing_candidates), len(rows), rows)
+
 
 def counts_of_cell(builder: PartBuilder, formula: CifFormula | None) -> dict[int, int]:
     """Return the atoms of each element by a formula, and give them to the gap that lacks them.

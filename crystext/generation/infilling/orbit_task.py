@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crystext.chemistry.elements import SYMBOLS
-from crystext.errors import InputError, SettingError
+from crystext.errors import InputError
 from crystext.generation.infilling.group_settings import KnownSites
 from crystext.generation.infilling.orbit_parts import (
     PLACEHOLDER_LATTICE,
@@ -115,7 +115,7 @@ class OrbitTask:
         positions = np.vstack([self.partial.positions, np.full((extra, 3), np.nan)])
         found: dict[int, list[tuple[int, Floats]]] = {}
         for index, site in self.spare_sites:
-            found.setdefault(index, []).append((0, site))
+            found.setdefault(index, []).append((self.parts[index].gap.elements[0], site))
         for each in placements:
             part = self.parts[each.gap]
             z = each.orbit.atomic_number
@@ -239,21 +239,16 @@ def make_orbit_task(
 
     Args:
         setting: of the space group, in the crystal's cell.
-        partial: made from the structure; atoms that were added come last.
+        partial: made from the structure; atoms that were added come last, and their number is
+            given.
         sites: the structure; see `PartialStructure.unit`.
         exclude: elements that are not filled in.
         max_atoms: maximum number of atoms in the cell.
 
     Raises:
         InputError: no set of Wyckoff positions holds the atoms.
-        SettingError: the number of atoms to add is open.
     """
-    least, most = partial.missing_atoms
-    if least != most:
-        raise SettingError(
-            "with a space group, atoms to add need a number, such as --add '4 O'; ... leaves it "
-            "open"
-        )
+    missing = partial.missing_atoms[1]
     unit = len(sites.unit.multiplicities) if sites.unit is not None else 0
     builder = PartBuilder(setting, partial, sites, frozenset(exclude))
     counts: dict[int, int] = {}
@@ -264,10 +259,7 @@ def make_orbit_task(
         builder.add_unit_sites(unit)
         builder.add_atoms(range(unit, len(partial)))
         counts = counts_of_cell(builder, sites.unit.formula)
-    if most:
-        rows = list(range(len(partial), len(partial) + most))
-        elements = builder.elements(0, partial.missing_candidates)
-        builder.add_part(elements, most, rows)
+    builder.add_missing_atoms(missing)
     size = max(1, max_atoms // setting.lattice_points)
     gaps = OrbitGaps(setting, tuple(part.gap for part in builder.parts), size)
     task = OrbitTask(
@@ -357,10 +349,10 @@ def standard_cell(task: OrbitTask, lattice: Floats) -> list[float]:
     return free_parameter_values(task.setting.number, lengths, angles)
 
 
-def atom_counts(task: OrbitTask) -> dict[int, int] | None:
+def atom_counts(gaps: OrbitGaps) -> dict[int, int] | None:
     """Return the atoms of each element in a primitive cell; None if they are not all known."""
     counts: dict[int, int] = {}
-    for gap in task.gaps.gaps:
+    for gap in gaps.gaps:
         if gap.atoms is None or len(gap.elements) > 1:
             return None
         counts[gap.elements[0]] = counts.get(gap.elements[0], 0) + gap.atoms

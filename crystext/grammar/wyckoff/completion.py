@@ -192,7 +192,7 @@ class OrbitGaps:
             limit: maximum number; the first found are returned.
         """
         found: list[OrbitGaps] = []
-        open_ = [i for i, gap in enumerate(self.gaps) if gap.orbit is None]
+        open_ = [i for i, gap in enumerate(self.gaps) if gap.orbit is None and gap.atoms != 0]
         for chosen in self._ways(self.start(), open_, 0):
             gaps = [
                 replace(gap, source=i) for i, gap in enumerate(self.gaps) if gap.orbit is not None
@@ -207,6 +207,28 @@ class OrbitGaps:
             if len(found) == limit:
                 break
         return found
+
+    @cached_property
+    def undecided(self) -> tuple[int, ...]:
+        """Gaps of which the element is open, one of those that hold the same element."""
+        first: dict[int, int] = {}
+        for i, gap in enumerate(self.gaps):
+            if len(gap.elements) > 1:
+                first.setdefault(gap.same_element if gap.same_element >= 0 else -2 - i, i)
+        return tuple(first.values())
+
+    def with_elements(self, index: int, elements: tuple[int, ...]) -> OrbitGaps:
+        """Return the gaps with fewer elements in one of them, and in those that hold the same."""
+        group = self.gaps[index].same_element
+
+        def narrowed(i: int, gap: Gap) -> Gap:
+            if i != index and (group < 0 or gap.same_element != group):
+                return gap
+            orbit = gap.orbit and gap.orbit._replace(atomic_number=elements[0])
+            return replace(gap, elements=elements, orbit=orbit)
+
+        gaps = tuple(narrowed(i, gap) for i, gap in enumerate(self.gaps))
+        return OrbitGaps(self.setting, gaps, self.max_atoms)
 
     def _ways(
         self, state: FillState, open_: list[int], first: int

@@ -3,7 +3,7 @@
     CIF                                     `cif`, by gemmi's grammar and symmetry
     POSCAR/CONTCAR                          `poscar`, by VASP's rules
     cssr, xsf, res, mcsqs                   pymatgen
-    extxyz and further formats              ASE
+    extxyz and further formats              ASE; `extxyz` splits frames and names them
     csv, parquet                            a column `cif` (or `poscar`, `structure`), or arrays:
                                             `lengths` (Å), `angles` (degrees), `numbers`, and
                                             `frac_coords` or `positions`, fractional both

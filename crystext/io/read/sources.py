@@ -22,6 +22,7 @@ from crystext.io.read.crystext_outputs import (
     attempt_pieces,
     primary_files,
 )
+from crystext.io.read.extxyz import extxyz_pieces
 from crystext.io.read.folders import walk_files
 from crystext.io.read.json_tables import json_pieces
 from crystext.io.read.parse import (
@@ -272,7 +273,7 @@ def _entry_pieces(entry: SourceFile, where: Mapping[str, str]) -> Iterator[Piece
         elif kind == "attempts":
             yield from attempt_pieces(open_)
         elif kind == "extxyz":
-            yield from _extxyz_pieces(open_, name)
+            yield from extxyz_pieces(open_, name)
         else:
             yield from _file_pieces(open_, name, kind, entry.path.name)
     except (
@@ -315,7 +316,7 @@ def _file_pieces(
         )
     kind = kind or _guess_kind(data, filename)
     if kind == "extxyz":
-        yield from _extxyz_pieces(lambda: io.BytesIO(data), name)
+        yield from extxyz_pieces(lambda: io.BytesIO(data), name)
     elif kind == "cif":
         text = decode_text(data)
         blocks = cif_blocks(text)
@@ -347,46 +348,6 @@ def _guess_kind(data: bytes, filename: str) -> str:
             "Convert it, or name it after its format, e.g. NAME.cif"
         )
     return f"ase:{format}"
-
-
-def _extxyz_pieces(open_: Callable[[], BinaryIO], name: str) -> Iterator[Piece]:
-    """Split an xyz file into frames: a line with the number of atoms, a comment, the atoms."""
-    with open_() as stream:
-        for i in range(1, 2**62):
-            line = stream.readline(1000)
-            while line.isspace():
-                line = stream.readline(1000)
-            if not line and i > 1:
-                return
-            count = line.strip()
-            frame = f"{name}-{i}"
-            if not count.isdigit() or len(count) > 7:
-                found = repr(line[:40].decode("latin-1").rstrip("\n"))
-                yield Piece(
-                    frame,
-                    "problem",
-                    f"frame {i} starts with {found}; expected the number of its atoms alone on a "
-                    "line. Nothing after it can be read",
-                )
-                return
-            lines = [line]
-            size = 0
-            for _ in range(int(count) + 1):
-                lines.append(stream.readline(MAX_TEXT_BYTES))
-                size += len(lines[-1])
-                if size > MAX_TEXT_BYTES:
-                    yield Piece(
-                        frame, "problem", f"frame {i} is larger than {MAX_TEXT_BYTES:,} bytes"
-                    )
-                    return
-                if not lines[-1]:
-                    yield Piece(frame, "problem", f"the file ends within frame {i}")
-                    return
-            data = b"".join(lines)
-            if b"\0" in data:
-                yield Piece(frame, "problem", "it is a binary file; expected text")
-                return
-            yield Piece(frame, "extxyz", decode_text(data))
 
 
 def _stem(path: PurePosixPath) -> str:

@@ -36,7 +36,7 @@ from tests.evaluate.example_inputs import (
 PARTS: dict[str, Any] = {
     **{
         name: part.model_dump()
-        for protocol in ("mp20", "csp-mp20")
+        for protocol in ("csp-mp20", "mp20")
         for name, part in load_protocol(protocol).stages.items()
     },
     "ipt": {"source": "s", "crystals": 2, "translations": 2},

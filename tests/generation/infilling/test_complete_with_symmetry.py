@@ -62,6 +62,10 @@ def without(structure: Structure, symbol: str) -> Structure:
     return left
 
 
+TITANIUM = without(RUTILE, "O")
+HALF_OF_TITANIUM = Structure(RUTILE.lattice, ["Ti"], [[0, 0, 0]])
+
+
 def known(structure: Structure, *unplaced: int) -> KnownSites:
     return KnownSites(
         np.array(structure.lattice.abc),
@@ -160,6 +164,35 @@ def test_unknown_elements_are_one_for_each_orbit(tmp_path: Path) -> None:
         assert result.crystal.symbols[0] == result.crystal.symbols[1]
 
 
+@pytest.mark.parametrize(
+    ("expected", "number", "candidates"), [(RUTILE, 136, "Li,N,O,Ni"), (ANATASE, 141, None)]
+)
+def test_oxygen_is_found_where_the_elements_of_atoms_to_add_are_unknown(
+    expected: Structure, number: int, candidates: str | None
+) -> None:
+    given = without(expected.get_primitive_structure(), "O")
+    found = infill(given, n=2, add="4 ?", space_group=number, candidates=candidates)
+    assert_found_first(found, expected)
+    assert {symbol for x in found for symbol in x.crystal.symbols} - {"Ti", "O"}
+    # Probabilities are those of the whole text, and say how much better oxygen fits.
+    assert found[0].log_probability > found[1].log_probability
+
+
+def test_the_number_of_atoms_to_add_is_found() -> None:
+    given = Structure(Lattice.cubic(3.905), ["Sr", "Ti"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    found = infill(given, n=3, add="...", space_group=221, candidates="N,O")
+    oxygens = [[0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
+    expected = Structure(given.lattice, ["Sr", "Ti", *"OOO"], [*given.frac_coords, *oxygens])
+    assert_found_first(found, expected)
+
+
+@pytest.mark.parametrize("add", [["Ti", "4 O"], ["5 ?"]])
+def test_atoms_to_add_complete_known_orbits_first(add: list[str]) -> None:
+    found = infill(HALF_OF_TITANIUM, n=1, add=add, space_group=136, candidates="O,N")
+    assert_found_first(found, RUTILE)
+    assert found[0].crystal.symbols.count("Ti") == 2
+
+
 def test_an_unknown_cell_has_the_shape_of_the_crystal_system(tmp_path: Path) -> None:
     path = rutile_file(tmp_path, ("_cell_length_c 2.959", "_cell_length_c ?"), ("? ? 0", "? ? ?"))
     for result in infill(path, add=(), cell=True):
@@ -194,9 +227,6 @@ def test_a_group_is_found_at_any_origin_and_in_a_primitive_cell(
     assert (np.abs(away).max(axis=2).min(axis=1) < 1e-4).all()
 
 
-TITANIUM = without(RUTILE, "O")
-
-
 @pytest.mark.parametrize(
     ("structure", "options", "message"),
     [
@@ -204,7 +234,17 @@ TITANIUM = without(RUTILE, "O")
         (TITANIUM, {"add": "4 O", "space_group": 225}, "which is cubic; expected three equal"),
         (TITANIUM, {"add": "4 O", "space_group": 62}, "the known atoms contradict .*62 .*Ti"),
         (ANATASE, {"add": "3 O", "space_group": 141}, "multiples of 2"),
-        (TITANIUM, {"add": "...", "space_group": 136}, "need a number"),
+        (
+            TITANIUM,
+            {"add": "...", "space_group": 136, "max_atoms": 3},
+            "no set of Wyckoff .* 1 \\?",
+        ),
+        (
+            Structure(Lattice.cubic(1.9), ["Fe"], [[0, 0, 0]]),
+            {"add": "...", "space_group": 221},
+            "no room for another orbit of space group 221",
+        ),
+        (HALF_OF_TITANIUM, {"add": "4 ?", "space_group": 136}, "holds 3 \\?"),
         (TITANIUM, {"add": "4 O", "space_group": "file"}, "declares none but P 1"),
         (TITANIUM, {"add": "4 O", "space_group": "P4_2/mnn"}, "Did you mean"),
     ],

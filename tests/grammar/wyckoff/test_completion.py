@@ -89,3 +89,27 @@ def test_gaps_of_one_element_share_it() -> None:
     state = gaps.place(gaps.start(), 0, NA, 0)
     assert set(gaps.choices(state)) == {NA}
     assert not gaps_of(225, Gap((OXYGEN,), 4, pins=(NOWHERE,)), max_atoms=20).start().elements
+
+
+def test_elements_are_chosen_for_all_gaps_that_hold_the_same() -> None:
+    metal = Orbit(TI, wyckoff_positions(136)["a"], np.array([]))
+    gaps = gaps_of(
+        136,
+        Gap((NA, TI), orbit=metal, single=True, same_element=0),
+        Gap((NA, TI), 2, same_element=0),
+        Gap((OXYGEN, NA), 4),
+        Gap((OXYGEN,), 4),
+    )
+    assert gaps.undecided == (0, 2)
+    chosen = gaps.with_elements(0, (NA,))
+    assert [gap.elements for gap in chosen.gaps] == [(NA,), (NA,), (OXYGEN, NA), (OXYGEN,)]
+    assert chosen.gaps[0].orbit is not None
+    assert chosen.gaps[0].orbit.atomic_number == NA
+    assert chosen.undecided == (2,)
+    assert chosen.with_elements(2, (OXYGEN,)).undecided == ()
+
+
+def test_a_gap_that_known_sites_fill_has_no_positions() -> None:
+    gaps = gaps_of(141, known(141, TI, "a"), Gap((TI,), 0, single=True), Gap((OXYGEN,), 4))
+    assert names(gaps) == {("8c",), ("8d",), ("8e",)}
+    assert {gap.source for filling in gaps.assignments(9) for gap in filling.gaps} == {0, 2}

@@ -137,6 +137,32 @@ def test_extxyz_is_read_frame_by_frame_and_not_whole(tmp_path: Path) -> None:
     assert "frame 4 starts with 'this is no frame'" in str(last.message)
 
 
+@pytest.mark.parametrize(
+    ("comment", "name", "identifier"),
+    [
+        ("", "x-1", ""),
+        ('name="rock  salt"', "rock  salt", ""),
+        ("material_id=mp-30", "mp-30", "mp-30"),
+        ("name='a b' material_id=mp-30 pbc=\"T T T\"", "a b", "mp-30"),
+        ('note="its name=wrong" name = "said \\"so\\""', 'said "so"', ""),
+        ('name=""', "x-1", ""),
+    ],
+)
+def test_the_comment_of_a_frame_names_it(
+    tmp_path: Path, comment: str, name: str, identifier: str
+) -> None:
+    path = tmp_path / "x.extxyz"
+    path.write_text(f'1\nLattice="2 0 0 0 2 0 0 0 2" {comment}\nFe 0 0 0\n')
+    (item,) = read_crystals(path)
+    assert item.crystal is not None
+    assert (item.name, item.id) == (name, identifier)
+
+
+def test_a_written_extxyz_is_read_with_its_names(tmp_path: Path) -> None:
+    write_crystals([("rock salt", NACL), ("", IRON)], tmp_path / "x.extxyz", "extxyz")
+    assert [i.name for i in read_crystals(tmp_path / "x.extxyz")] == ["rock salt", "crystal"]
+
+
 def test_a_folder_is_searched_in_order_and_a_broken_file_does_not_stop_it(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "b.cif").write_text(cif(NACL))
