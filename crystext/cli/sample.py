@@ -46,6 +46,7 @@ from crystext.cli.options.keep_best import (
 )
 from crystext.cli.options.seed import RunSeed, parse_seed
 from crystext.cli.progress import SamplingProgress
+from crystext.runtime.threads import one_thread_for_numpy
 
 if TYPE_CHECKING:
     from crystext.conditions import Conditions
@@ -221,13 +222,13 @@ def sample(
     afterwards. Other commands read the chosen ones of OUT, and evaluations say so. The same samples
     can be chosen from again, otherwise.
     """
+    one_thread_for_numpy()
     from crystext.generation.sampling_run import make_sampling_run
     from crystext.generation.shards import parse_shard, shard_from_environment
     from crystext.io.write import Layout
 
     selection = parse_selection(out, n, keep_best, of, by, max_per_prototype)
-    layout = Layout(symmetrized, conventional)
-    _check_crystal_files(format, out, keep, layout)
+    _check_crystal_files(format, out, keep, layout := Layout(symmetrized, conventional))
     keywords: dict[str, object] = {
         "composition": composition,
         "chemical_system": chemical_system,

@@ -7,7 +7,9 @@
 Samples come in batches (see `sampling_run`), each from one process of one thread (`workers`). A
 batch that was interrupted is sampled again, and the samples already on disk are skipped. So kills,
 the number of workers and, with single conditions, a larger `n` later do not change a byte of the
-output. Another batch size changes a text only where rounding changes a choice.
+output, nor does the batch size of a small model: its texts do not depend on one another, where
+products round alike for any number of rows. With other models it changes a text only where rounding
+changes a choice.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Any
 from crystext.errors import RunError, SettingError
 from crystext.generation.sampling_run import SampleBatch, SamplingRun
 from crystext.generation.shards import SHARDS_FOLDER, Shard, batch_file
-from crystext.generation.workers import WorkerConfig, sample_batches
+from crystext.generation.workers import WorkerConfig, sample_in_processes
 from crystext.inference.types import Attempt
 from crystext.io.read.crystext_outputs import ATTEMPT_EXPECTED, ATTEMPTS_FILE, parse_attempt
 from crystext.runtime.files import write_text
@@ -150,7 +152,7 @@ def sample_shard(
         missing = _missing_batches(run, out)
         left = [batch for batch in shard.batches(run) if batch in missing]
         config, sampled, crystals = _worker_config(run), 0, 0
-        with closing(sample_batches(config, left, workers)) as batches:
+        with closing(sample_in_processes(config, left, workers)) as batches:
             for number, (batch, attempts) in enumerate(batches):
                 if number == 0:
                     folder.write_settings(wanted)
@@ -182,7 +184,7 @@ def _gather_or_sample(
     there = {batch for batch in batches if batch_file(out, batch).is_file()}
     config = _worker_config(run, run.total)
     missing = [batch for batch in batches if batch not in there]
-    with closing(sample_batches(config, missing, workers)) as sampled:
+    with closing(sample_in_processes(config, missing, workers)) as sampled:
         for batch in batches:
             if batch in there:
                 yield _read_batch(batch_file(out, batch), batch)

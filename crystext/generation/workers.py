@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 from crystext.conditions import Conditions
 from crystext.generation.sampling_run import SMALL_MODEL_BYTES, SampleBatch
 from crystext.inference.types import Attempt, Request, SamplingSettings
 from crystext.models.layout import ModelFolder
+from crystext.runtime.garbage import keep_present_objects
 from crystext.runtime.processes import run_in_order
+
+_SAMPLES_PER_GROUP = 1000
+
+_Batches: TypeAlias = Iterable[SampleBatch]
+_Answers: TypeAlias = Generator[list[Attempt], None, None]
 
 
 @dataclass(frozen=True)
@@ -30,13 +37,13 @@ class WorkerConfig:
     """Number of samples that are wanted: of the last batch, those before; None is all."""
 
 
-def sample_batches(
+def sample_in_processes(
     config: WorkerConfig, batches: Sequence[SampleBatch], workers: int
 ) -> Generator[tuple[SampleBatch, list[Attempt]], None, None]:
     """Yield these batches, in order, with their samples.
 
     Close the iterator to stop the processes before they are done. With a small model this process
-    is the only worker if one is asked for; it samples the first batch while several start.
+    is one of two workers, or the only one; it samples the first batches while more start.
 
     Args:
         config: the model, the requests and how they are sampled.
@@ -47,14 +54,18 @@ def sample_batches(
         ModelError: the model cannot be loaded, or not sampled with these settings.
         RunError: a process was killed.
     """
-    remedy = "try fewer --workers or a smaller --batch-size"
-    answers = run_in_order(
-        partial(_make_sampling, config),
-        batches,
-        workers,
-        remedy=remedy,
-        here=_sampling_here(config) if _is_light(config) else None,
-    )
+    here = _sampling_here(config) if _is_light(config) else None
+    if here is not None and workers == 1:
+        answers = here(batches)
+    else:
+        groups = run_in_order(
+            partial(_make_sampling, config),
+            _grouped(batches, workers if here is not None else None),
+            workers,
+            remedy="try fewer --workers or a smaller --batch-size",
+            here=None if here is None else partial(_sample_group, here),
+        )
+        answers = _ungrouped(groups)
     with closing(answers):
         yield from zip(batches, answers, strict=False)
 
@@ -69,51 +80,82 @@ def _is_light(config: WorkerConfig) -> bool:
     )
 
 
-def _sampling_here(config: WorkerConfig) -> Callable[[SampleBatch], list[Attempt]]:
-    """Return a function that samples a batch in this process, as a worker does.
+def _sampling_here(config: WorkerConfig) -> Callable[[_Batches], _Answers]:
+    """Return a function that samples batches in this process, as a worker does.
 
-    The model is loaded for the first batch. Threads are as before between the batches.
+    Threads are as before between the batches.
     """
-    sample: Callable[[SampleBatch], list[Attempt]] | None = None
 
-    def sample_here(batch: SampleBatch) -> list[Attempt]:
+    def sample_here(batches: _Batches) -> _Answers:
         import torch
 
-        nonlocal sample
         before = torch.get_num_threads()
         try:
-            sample = sample or _make_sampling(config)
-            torch.set_num_threads(1)
-            return sample(batch)
+            for attempts in _make_stream(config)(batches):
+                torch.set_num_threads(before)
+                yield attempts
+                torch.set_num_threads(1)
         finally:
             torch.set_num_threads(before)
 
     return sample_here
 
 
-def _make_sampling(config: WorkerConfig) -> Callable[[SampleBatch], list[Attempt]]:
-    """Return the function that samples a batch; it loads the model."""
-    # oneDNN keeps 1,024 compiled kernels by default, some hundred MB, and hardly reuses them.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+def _make_sampling(
+    config: WorkerConfig,
+) -> Callable[[Sequence[SampleBatch]], list[list[Attempt]]]:
+    """Return the function that samples some batches; it loads the model."""
+    return partial(_sample_group, _make_stream(config))
+
+
+def _sample_group(
+    stream: Callable[[_Batches], _Answers], batches: Sequence[SampleBatch]
+) -> list[list[Attempt]]:
+    return list(stream(batches))
+
+
+def _grouped(batches: Sequence[SampleBatch], workers: int | None) -> Iterator[list[SampleBatch]]:
+    """Yield batches in groups of up to a thousand samples, or fewer where all workers need some.
+
+    A small model samples the batches of a group together, which takes less time than one after
+    another. Without a number of workers, each batch is a group.
+    """
+    samples = sum(batch.size for batch in batches)
+    most = 0 if workers is None else min(_SAMPLES_PER_GROUP, samples // workers)
+    group: list[SampleBatch] = []
+    for batch in batches:
+        if group and sum(x.size for x in group) + batch.size > most:
+            yield group
+            group = []
+        group.append(batch)
+    if group:
+        yield group
+
+
+def _ungrouped(groups: Generator[list[list[Attempt]], None, None]) -> _Answers:
+    with closing(groups):
+        for group in groups:
+            yield from group
+
+
+def _make_stream(config: WorkerConfig) -> Callable[[_Batches], _Answers]:
+    """Return the function that samples batches one after another; it loads the model."""
+    # oneDNN keeps 1,024 compiled kernels by default, some hundred MB.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
     import torch
 
-    from crystext.generation.rejection_sampling import sample_until_satisfied
+    from crystext.generation.rejection_sampling import sample_batches
     from crystext.inference.generate import TextGenerator
 
     # Sums split over threads round differently: with one thread a batch is the same everywhere.
     torch.set_num_threads(1)
     generator = TextGenerator(config.model, config.settings)
-
-    def sample(batch: SampleBatch) -> list[Attempt]:
-        return sample_until_satisfied(
-            generator,
-            config.requests[batch.request_index],
-            config.conditions[batch.request_index],
-            range(batch.start, batch.start + batch.size),
-            fmt=generator.format,
-            constrained=config.settings.constrained,
-            max_attempts_per_sample=config.max_attempts_per_sample,
-            wanted=None if config.total is None else config.total - batch.start,
-        )
-
-    return sample
+    keep_present_objects()
+    return partial(
+        sample_batches,
+        generator,
+        config.requests,
+        config.conditions,
+        max_attempts_per_sample=config.max_attempts_per_sample,
+        total=config.total,
+    )

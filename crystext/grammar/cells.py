@@ -113,6 +113,25 @@ class CellRules:
                 settled |= fitting
         return allowed
 
+    def can_close(self, lengths: Floats, angles: Floats, values: Ints) -> Bools:
+        """Return which of some values the next angle of one cell without symmetry can take.
+
+        The same as those values of `allowed_angles`, at the cost of these alone.
+
+        Args:
+            lengths: Å; shape (3,).
+            angles: degrees; those before this one.
+            values: of this one; shape (V,).
+        """
+        (character,) = self.characters
+        lowest, highest = (int(x * self._values_per_degree) for x in (MIN_ANGLE, MAX_ANGLE))
+        printed = np.rint(angles * self._values_per_degree).astype(np.int64)
+        cosines = [self._cosines(value[None, None]) for value in printed]
+        cosines.append(self._cosines(np.clip(values, lowest, highest))[None])
+        closes = self._can_close(character, lengths[None, None], cosines)
+        closes = np.broadcast_to(closes, (1, len(values)))[0]
+        return np.asarray(closes & (values >= lowest) & (values <= highest))
+
     def _mark_allowed(
         self,
         character: LatticeCharacter,

@@ -1,20 +1,23 @@
 """A LLaMA forward pass for sampling many short texts on a CPU.
 
 Takes the weights of a plain LLaMA and gives the results of transformers up to rounding, at lower
-cost: `kv_batch` keeps the keys and values of the texts together, and logits are computed only for
-the tokens of one slot. Covers plain LLaMA blocks (RMS norm, rotary positions, grouped or full
-attention, SwiGLU, no bias).
+cost: `kv_batch` keeps the keys and values of the texts together, logits are computed only for the
+tokens of one slot, and bfloat16 weights are laid out once as the products read them
+(`packed_linear`). Covers plain LLaMA blocks (RMS norm, rotary positions, grouped or full attention,
+SwiGLU, no bias).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
+from numpy.typing import NDArray
 from torch.nn.functional import linear, rms_norm, silu
 
+from crystext.inference.packed_linear import Linear
 from crystext.models.plain_llama import PlainLlama, plain_llama_of
 from crystext.structures.crystal import Ints
 
@@ -29,16 +32,16 @@ _MAX_HEAD_PARTS = 64
 @dataclass(frozen=True)
 class _Layer:
     norm_attention: torch.Tensor
-    qkv: torch.Tensor
-    out: torch.Tensor
+    qkv: Linear
+    out: Linear
     norm_mlp: torch.Tensor
-    gate_up: torch.Tensor
-    down: torch.Tensor
+    gate_up: Linear
+    down: Linear
 
 
-Attention: TypeAlias = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""Given a layer's number and the queries, keys and values of new tokens, each (..., heads, head
-size), returns what the tokens attend to: (..., width)."""
+Attention: TypeAlias = Callable[[int, torch.Tensor], torch.Tensor]
+"""Given a layer's number and the rotated queries and keys, and the values, of new tokens, of shape
+(tokens, heads + 2 kv heads, head size), returns what the tokens attend to: (tokens, width)."""
 
 
 class CpuLlama:
@@ -60,6 +63,8 @@ class CpuLlama:
         self.embedding = weights["model.embed_tokens.weight"]
         self.norm = weights["model.norm.weight"]
         self.head = self.embedding if plain.is_tied else weights["lm_head.weight"]
+        self.spare_memory: list[NDArray[Any]] = []
+        """Memory that keys and values of ended texts leave to those of others."""
         self._head_parts: dict[int, tuple[Ints, torch.Tensor]] = {}
         """Rows of the head for some tokens, by the identity of the array of their ids."""
         self.layers = [_layer_of(weights, f"model.layers.{i}.") for i in range(plain.layers)]
@@ -88,49 +93,47 @@ class CpuLlama:
     def forward(
         self, tokens: torch.Tensor, positions: torch.Tensor, attend: Attention
     ) -> torch.Tensor:
-        """Return the last layer's hidden state behind each token: shape (..., width).
+        """Return the last layer's hidden state behind each token: shape (tokens, width).
 
         Args:
-            tokens: token ids of any shape.
-            positions: of these tokens, of the same shape.
+            tokens: token ids.
+            positions: of these tokens.
             attend: the attention of these tokens.
         """
-        x = self.embedding[tokens]  # (..., width)
+        x = self.embedding[tokens]  # (tokens, width)
         width = (x.shape[-1],)
         cos, sin = self.cos[positions].unsqueeze(-2), self.sin[positions].unsqueeze(-2)
         rotated = self.heads + self.kv_heads
         for i, layer in enumerate(self.layers):
-            qkv = linear(rms_norm(x, width, layer.norm_attention, self.epsilon), layer.qkv)
-            qkv = qkv.unflatten(-1, (-1, self.head_size))  # (..., heads, head size)
-            qk = _rotate(qkv[..., :rotated, :], cos, sin)
-            mixed = attend(
-                i, qk[..., : self.heads, :], qk[..., self.heads :, :], qkv[..., rotated:, :]
-            )
-            x += linear(mixed, layer.out)
-            both = linear(rms_norm(x, width, layer.norm_mlp, self.epsilon), layer.gate_up)
+            qkv = layer.qkv(rms_norm(x, width, layer.norm_attention, self.epsilon))
+            qkv = qkv.unflatten(-1, (-1, self.head_size))  # (tokens, heads + 2 kv heads, head size)
+            _rotate(qkv[:, :rotated], cos, sin)
+            x += layer.out(attend(i, qkv))
+            both = layer.gate_up(rms_norm(x, width, layer.norm_mlp, self.epsilon))
             gate, up = both.chunk(2, dim=-1)
-            x += linear(silu(gate).mul_(up), layer.down)
+            x += layer.down(silu(gate).mul_(up))
         return rms_norm(x, width, self.norm, self.epsilon)
 
 
 def _layer_of(weights: dict[str, torch.Tensor], prefix: str) -> _Layer:
-    def stacked(*names: str) -> torch.Tensor:
-        return torch.cat([weights[f"{prefix}{name}.weight"] for name in names])
+    def weight(name: str) -> torch.Tensor:
+        return weights[f"{prefix}{name}.weight"]
 
+    qkv = [weight(f"self_attn.{name}_proj") for name in "qkv"]
     return _Layer(
-        norm_attention=stacked("input_layernorm"),
-        qkv=stacked("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-        out=stacked("self_attn.o_proj"),
-        norm_mlp=stacked("post_attention_layernorm"),
-        gate_up=stacked("mlp.gate_proj", "mlp.up_proj"),
-        down=stacked("mlp.down_proj"),
+        norm_attention=weight("input_layernorm"),
+        qkv=Linear(torch.cat(qkv)),
+        out=Linear(weight("self_attn.o_proj")),
+        norm_mlp=weight("post_attention_layernorm"),
+        gate_up=Linear(torch.cat([weight("mlp.gate_proj"), weight("mlp.up_proj")])),
+        down=Linear(weight("mlp.down_proj")),
     )
 
 
-def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Rotate the halves of each head by the angle of its position: (..., heads, head size).
+def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> None:
+    """Rotate, in place, the halves of each head by the angle of its position.
 
     `sin` includes the sign of the other half.
     """
-    swapped = x.unflatten(-1, (2, -1)).flip(-2).flatten(-2)
-    return torch.addcmul(x * cos, swapped, sin)
+    swapped = x.roll(x.shape[-1] // 2, -1)
+    x.mul_(cos).addcmul_(swapped, sin)

@@ -9,7 +9,7 @@ finished texts, begins others in their place, and restarts those that a format d
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -48,18 +48,46 @@ class BatchSampler:
     ) -> list[Attempt]:
         """Sample one text for each index, or for the first `wanted` of them.
 
-        A text depends on the seed, its index and how often it was sampled before, and on the rest
-        of the batch through rounding. So texts that are not wanted are sampled, too, but not
-        finished.
+        A text depends on the seed, its index and how often it was sampled before.
 
         Raises:
             ModelError: the texts could exceed the model's number of positions.
             SettingError: no text can satisfy the request.
         """
+        return next(self.stream(request, [indices[:wanted]], redraw=redraw))
+
+    def stream(
+        self, request: Request, batches: Iterable[Sequence[int] | None], *, redraw: int = 0
+    ) -> Iterator[list[Attempt]]:
+        """Yield the texts of batches, in order; later ones begin while earlier ones end.
+
+        Args:
+            request: prompt and constraints of the texts.
+            batches: indices of texts. They are taken as there is room; None says that no other
+                batch is there yet, and may be followed by one.
+            redraw: as of `draw`.
+
+        Raises:
+            ModelError, SettingError: as `draw`.
+        """
+        source, has_ended = iter(batches), False
+        due: deque[Sequence[int]] = deque()
+        waiting: deque[WaitingText] = deque()
         done: dict[int, Attempt] = {}
-        waiting = deque(WaitingText(index) for index in indices)
-        requested = frozenset(indices[:wanted])
-        with torch.inference_mode():
-            while waiting and not requested <= done.keys():
-                TextBatch(self, request, redraw).run(waiting, done, requested)
-        return [done[index] for index in indices[:wanted]]
+        batch = TextBatch(self, request, redraw)
+        while due or not has_ended:
+            while not has_ended and batch.takes_more(len(waiting)):
+                indices = next(source, _END)
+                has_ended = indices is _END
+                if indices is None or indices is _END:
+                    break
+                due.append(indices)
+                waiting.extend(map(WaitingText, indices))
+            with torch.inference_mode():
+                batch.step(waiting, done)
+            while due and all(index in done for index in due[0]):
+                yield [done.pop(index) for index in due.popleft()]
+
+
+_END: Sequence[int] = []
+"""Stands for the end of the batches."""

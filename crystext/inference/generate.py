@@ -7,9 +7,9 @@ settings allow: `crystal_vocabulary_sampler` for models with the crystal vocabul
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from crystext.errors import SettingError
 from crystext.inference.types import Attempt, Request, SamplingSettings
@@ -54,6 +54,22 @@ class Sampler(Protocol):
         """Sample one text for each index, with separate random numbers for each redraw.
 
         Only the texts of the first `wanted` indices are returned; None is all.
+        """
+
+
+@runtime_checkable
+class StreamingSampler(Protocol):
+    """A sampler whose texts do not depend on the others of their batch."""
+
+    def stream(
+        self, request: Request, batches: Iterable[Sequence[int] | None]
+    ) -> Iterator[list[Attempt]]:
+        """Yield one text for each index of batches, in order; raises what `draw` raises.
+
+        Args:
+            request: prompt and constraints of the texts.
+            batches: indices of texts, taken as there is room for more; texts of several batches can
+                grow together. None says that no other batch is there yet.
         """
 
 
@@ -154,6 +170,11 @@ class TextGenerator:
         """Yield texts of the indices below `count`, in batches; raises what `draw` raises."""
         for start in range(0, count, batch_size):
             yield self.draw(request, range(start, min(count, start + batch_size)))
+
+    def streaming_sampler(self, fmt: Format | None) -> StreamingSampler | None:
+        """Return the sampler of a format if it can stream texts; raises what `sampler` raises."""
+        sampler = self.sampler(fmt)
+        return sampler if isinstance(sampler, StreamingSampler) else None
 
     def _make_sampler(self, fmt: Format) -> Sampler:
         """Return the fastest sampler of a format.

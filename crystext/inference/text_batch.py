@@ -1,13 +1,12 @@
 """A batch of texts that grow together, a token at a time, from one request.
 
-What a text format has to bring is here, too: a `Vocabulary` knows its token ids in a model; a
-`TokenReader`, which tokens its texts can take next and what they mean.
+What a text format has to bring is here, too: a `Vocabulary` and a `TokenReader`.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,7 +18,7 @@ from crystext.inference.guidance import mix_logits, weighted_prompts
 from crystext.inference.kv_batch import KVBatch
 from crystext.inference.request_grammar import MAX_RESTARTS
 from crystext.inference.types import Attempt, Request, SamplingSettings
-from crystext.structures.crystal import Ints
+from crystext.structures.crystal import Floats, Ints
 from crystext.structures.distances import Bools
 from crystext.text import Format
 from crystext.tokenization.encode import prompt_ids
@@ -33,11 +32,9 @@ if TYPE_CHECKING:
 _MAX_TEXTS = 512
 """Most texts that grow together if others can begin later: with more, a text costs no less."""
 
-_REFILL = 128
-"""Number of texts that begin together while others grow: each beginning has a cost of its own."""
-
-_WORTHWHILE = 0.25
-"""Fewer texts than `_REFILL` begin if they are at least this proportion of those that grow."""
+_REFILL, _WORTHWHILE = 32, 0.25
+"""Fewest texts that begin together while others grow, as a number or as a proportion of these: each
+beginning has a cost of its own."""
 
 _REDRAWS = 8
 """How often a coordinate without room is sampled again before all values are checked."""
@@ -107,8 +104,8 @@ class Vocabulary(Protocol):
 class GrowingVocabulary(Protocol):
     """A `Vocabulary` whose readers take more texts while others grow.
 
-    The texts of such a reader can be at different tokens. So texts that restart, and those for
-    which there was no room, take the places of finished ones, and no step is taken for a few texts.
+    The texts of such a reader can be at different tokens. So others take the places of finished
+    ones, and no step is taken for a few texts.
     """
 
     def add(self, reader: Any, count: int, *, final: bool) -> None:
@@ -140,67 +137,71 @@ class WaitingText(NamedTuple):
         return self.restart + 1 == MAX_RESTARTS
 
 
+_NO_TEXT = WaitingText(-1)
+
+
 class TextBatch:
-    """The state of one batch while it is sampled. Row i is text `places[i]` of the batch."""
+    """The state of one batch while it is sampled.
+
+    Row i holds the text of slot `_slots[i]`, where its numbers are until it ends.
+    """
 
     def __init__(self, sampler: TokenSampler, request: Request, redraw: int) -> None:
         self._sampler, self._request, self._redraw = sampler, request, redraw
         self._prompts = weighted_prompts(request, sampler.settings.guidance)
         self._grows = isinstance(sampler.vocabulary, GrowingVocabulary)
-        self._texts: list[WaitingText] = []
-        """All texts that have begun."""
-        self._places: Ints = np.zeros(0, dtype=np.int64)
-        self._reader: TokenReader
+        self._reader: TokenReader | None = None
         self._states: list[KVBatch]
         """The same texts in the network, after each prompt."""
-        self._uniform: torch.Tensor
-        self._log_probability: torch.Tensor
+        self._slots: Ints = np.zeros(0, dtype=np.int64)
+        self._free_slots: list[int] = []
+        self._texts: list[WaitingText] = []
+        self._uniform: Floats
+        self._log_probability: Floats
         self._redrawn_fields: Ints
-        self._written_B_T: Ints
-        """Token ids of the texts, in the order of the batch."""
+        self._written: Ints
+        """Token ids of the texts: shape (slots, tokens)."""
         self._steps: Ints
         """Number of tokens of each text."""
         self.extra_draw: int
         """Number of the first of the reader's extra random numbers."""
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._slots)
 
-    def run(
-        self, waiting: deque[WaitingText], done: dict[int, Attempt], requested: Set[int]
-    ) -> None:
-        """Sample texts until all that have begun have ended, or all that are requested are done.
+    def takes_more(self, waiting: int) -> bool:
+        """Return whether more than the waiting texts can begin."""
+        return waiting + (len(self) if self._grows else 0) < _MAX_TEXTS
 
-        Args:
-            waiting: texts to sample. Those that restart are added; they begin here only if the
-                vocabulary lets texts begin while others grow.
-            done: receives the accepted texts, by index.
-            requested: indices of the samples that are finished; the others may stay unfinished.
+    def step(self, waiting: deque[WaitingText], done: dict[int, Attempt]) -> None:
+        """Begin texts that wait, and add a token to all; `done` receives the accepted ones.
+
+        Those that are not accepted wait again, before the others.
         """
-        while True:
-            if texts := self._next_texts(waiting):
-                self._begin(texts)
-            if not len(self) or requested <= done.keys():
-                return
-            tokens, ended, abandoned = self._reader.choose(self)
-            self._written_B_T[self._places, self._steps[self._places]] = tokens
-            self._steps[self._places] += 1
-            leaves = ended if abandoned is None else ended | abandoned
-            for row in np.flatnonzero(leaves).tolist():
-                text = self._texts[self._places[row]]
-                if ended[row]:
-                    attempt = self._attempt(int(self._places[row]))
-                    if self._reader.accepts(row, attempt.text):
-                        done[text.sample] = attempt
-                        continue
-                waiting.append(text._replace(restart=text.restart + 1))
-            self._advance(tokens, ~leaves)
+        if texts := self._next_texts(waiting):
+            self._begin(texts)
+        if self._reader is None or not len(self):
+            return
+        tokens, ended, abandoned = self._reader.choose(self)
+        self._written[self._slots, self._steps[self._slots]] = tokens
+        self._steps[self._slots] += 1
+        leaves = ended if abandoned is None else ended | abandoned
+        for row in np.flatnonzero(leaves).tolist():
+            slot = int(self._slots[row])
+            text = self._texts[slot]
+            if ended[row]:
+                attempt = self._attempt(slot)
+                if self._reader.accepts(row, attempt.text):
+                    done[text.sample] = attempt
+                    continue
+            waiting.appendleft(text._replace(restart=text.restart + 1))
+        self._advance(tokens, ~leaves)
 
     def _next_texts(self, waiting: deque[WaitingText]) -> list[WaitingText]:
         """Take the texts that begin now from those that wait: all of them final, or none."""
-        if self._texts and not self._grows:
+        if len(self) and not self._grows:
             return []
-        count = min(len(waiting), _MAX_TEXTS - len(self)) if self._grows else len(waiting)
+        count = min(len(waiting), _MAX_TEXTS - len(self))
         if count < min(_REFILL, _WORTHWHILE * len(self)):
             return []
         texts: list[WaitingText] = []
@@ -211,69 +212,79 @@ class TextBatch:
     def _begin(self, texts: list[WaitingText]) -> None:
         """Begin texts; they come after the others."""
         count, final, vocabulary = len(texts), texts[0].final, self._sampler.vocabulary
-        if not self._texts:
+        if self._reader is None or not isinstance(vocabulary, GrowingVocabulary):
             self._reader = vocabulary.start(self._request, count, final=final)
             self._start_empty()
-        elif isinstance(vocabulary, GrowingVocabulary):
+        else:
             vocabulary.add(self._reader, count, final=final)
         for state in self._states:
             state.add(count)
-        self._places = np.append(self._places, len(self._texts) + np.arange(count))
-        self._texts += texts
-        numbers = self._first_redraw + _REDRAWS * self._reader.max_redrawn_fields
+        self._reserve(self._reader, count)
+        slots = [self._free_slots.pop() for _ in texts]
+        for slot, text in zip(slots, texts, strict=True):
+            self._texts[slot] = text
+        self._slots = np.append(self._slots, slots)
         uniform = uniform_numbers(
             self._sampler.settings.seed,
             [text.sample for text in texts],
-            numbers,
+            self._uniform.shape[1],
             redraw=self._redraw,
             restart=[text.restart for text in texts],
         )
-        self._uniform = torch.cat([self._uniform, torch.from_numpy(uniform)])
-        zeros: Ints = np.zeros(count, dtype=np.int64)
-        self._steps = np.append(self._steps, zeros)
-        self._redrawn_fields = np.append(self._redrawn_fields, zeros)
-        written: Ints = np.zeros((count, self._reader.max_tokens), dtype=np.int64)
-        self._written_B_T = np.concatenate([self._written_B_T, written])
-        log_probability = torch.zeros(count, dtype=torch.float64)
-        self._log_probability = torch.cat([self._log_probability, log_probability])
+        self._uniform[slots] = uniform
+        self._log_probability[slots] = 0.0
+        self._steps[slots] = self._redrawn_fields[slots] = 0
+
+    def _reserve(self, reader: TokenReader, count: int) -> None:
+        """Make new slots, if so many are not free."""
+        before, more = len(self._texts), count - len(self._free_slots)
+        if more <= 0:
+            return
+        self._free_slots += range(before, before + more)
+        self._texts += [_NO_TEXT] * more
+        for name in ("_uniform", "_log_probability", "_redrawn_fields", "_written", "_steps"):
+            numbers = getattr(self, name)
+            setattr(self, name, np.pad(numbers, ((0, more), (0, 0))[: numbers.ndim]))
 
     def _start_empty(self) -> None:
         """Read the prompts, and keep the numbers of no text."""
         reader, sampler = self._reader, self._sampler
-        self._states = []
+        assert reader is not None, "the reader knows how long texts are"
+        self._states, self._texts, self._free_slots = [], [], []
         for each in self._prompts:
             ids = torch.tensor(prompt_ids(sampler.tokenizer, each.prompt))
             self._states.append(KVBatch(sampler.llama, ids, 0, len(ids) + reader.max_tokens))
         self.extra_draw = reader.max_tokens
         self._first_redraw = reader.max_tokens + reader.extra_draws
         numbers = self._first_redraw + _REDRAWS * reader.max_redrawn_fields
-        self._uniform = torch.zeros(0, numbers, dtype=torch.float64)
-        self._log_probability = torch.zeros(0, dtype=torch.float64)
+        self._uniform, self._log_probability = np.zeros((0, numbers)), np.zeros(0)
         self._redrawn_fields = np.zeros(0, dtype=np.int64)
-        self._written_B_T = np.zeros((0, reader.max_tokens), dtype=np.int64)
+        self._written = np.zeros((0, reader.max_tokens), dtype=np.int64)
         self._steps = np.zeros(0, dtype=np.int64)
 
-    def _attempt(self, place: int) -> Attempt:
-        """Return a finished text, whether or not its end token is written."""
-        ids = self._written_B_T[place, : self._steps[place]].tolist()
+    def _attempt(self, index: int) -> Attempt:
+        """Return a finished text, with or without its end token."""
+        ids = self._written[index, : self._steps[index]].tolist()
         if ids[-1] == self._sampler.tokenizer.eos_token_id:
             ids.pop()
         return Attempt(
-            index=self._texts[place].sample,
+            index=self._texts[index].sample,
             # The pieces of a field in the crystal vocabulary are the text itself.
             text="".join([self._sampler.pieces[i] for i in ids]),
             failure=None,
-            log_probability=round(float(self._log_probability[place]), 4),
+            log_probability=round(float(self._log_probability[index]), 4),
             tokens=len(ids) + 1,
         )
 
     def _advance(self, tokens: Ints, stays: Bools) -> None:
         """Drop the texts that do not continue, and add a token to the others."""
+        assert self._reader is not None, "texts have begun"
         rows: Ints | None = None
         if not stays.all():
             for state in self._states:
                 rows = state.keep(torch.from_numpy(stays)).numpy()
-            self._places, tokens = self._places[rows], tokens[rows]
+            self._free_slots += self._slots[~stays].tolist()
+            self._slots, tokens = self._slots[rows], tokens[rows]
         # Without a text, a reader that takes no others is done, and may have no next field.
         if len(self) or self._grows:
             self._reader.take(rows)
@@ -317,10 +328,10 @@ class TextBatch:
             rows: texts; all by default.
             number: which random number of each text is used; None is that of the token.
         """
-        places = self._places[rows]
-        numbers = self._steps[places] if number is None else number
-        values, log_probability = self._pick(kind, logits, allowed, places, numbers)
-        self._log_probability[places] += log_probability
+        slots = self._slots[rows]
+        numbers = self._steps[slots] if number is None else number
+        values, log_probability = self._pick(kind, logits, allowed, slots, numbers)
+        self._log_probability[slots] += log_probability.numpy()
         return values
 
     def draw_free_coordinate(
@@ -333,23 +344,21 @@ class TextBatch:
     ) -> Ints:
         """Sample a coordinate that leaves room for the atom, by rejection.
 
-        Excluding single values one at a time gives the distribution over the values that have
-        room, without checking all of them. With top-p, the most probable values are taken before
-        those without room are known.
+        Excluding single values one at a time gives the distribution over those that have room. With
+        top-p, the most probable values are taken before those without room are known.
 
         Args:
             logits: of the values, shape (rows, values).
-            is_free: returns whether one value each leaves room, for several of these rows, given by
-                their indices.
+            is_free: returns whether one value each leaves room, for rows given by their indices.
             free_values: returns which values of one of these rows leave room.
             rows: texts; all by default.
         """
-        kind, places = FieldKind.COORDINATE, self._places[rows]
-        values, _ = self._pick(kind, logits, None, places, self._steps[places])
-        first = self._first_redraw + _REDRAWS * self._redrawn_fields[places]
-        self._redrawn_fields[places] += 1
+        kind, slots = FieldKind.COORDINATE, self._slots[rows]
+        values, _ = self._pick(kind, logits, None, slots, self._steps[slots])
+        first = self._first_redraw + _REDRAWS * self._redrawn_fields[slots]
+        self._redrawn_fields[slots] += 1
         allowed: Bools | None = None
-        left: Ints = np.arange(len(places))
+        left: Ints = np.arange(len(slots))
         for redraw in range(_REDRAWS):
             left = left[~is_free(values[left], left)]
             if not len(left):
@@ -364,11 +373,11 @@ class TextBatch:
                 kind,
                 logits[torch.from_numpy(left)],
                 allowed[left],
-                places[left],
+                slots[left],
                 first[left] + redraw,
             )
         chosen = logits.float().log_softmax(dim=1).gather(1, torch.from_numpy(values)[:, None])
-        self._log_probability[places] += chosen.squeeze(1)
+        self._log_probability[slots] += chosen.squeeze(1).numpy()
         return values
 
     def _pick(
@@ -379,11 +388,11 @@ class TextBatch:
         text_indices: Ints,
         number: int | Ints,
     ) -> tuple[Ints, torch.Tensor]:
-        """Sample for texts of the batch, each with its random number of this index."""
+        """Sample for these texts, each with its random number of this index."""
         settings = self._sampler.settings
         values, log_probability = draw_categorical(
             logits,
-            self._uniform[text_indices, number],
+            torch.from_numpy(self._uniform[text_indices, number]),
             allowed_B_V=None if allowed is None else torch.from_numpy(allowed),
             temperature=settings.temperature_of(kind),
             top_p=settings.top_p,

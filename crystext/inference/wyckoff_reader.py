@@ -17,6 +17,7 @@ from crystext.grammar.token_reader import DECIMALS
 from crystext.grammar.wyckoff.automaton import WyckoffAutomaton
 from crystext.grammar.wyckoff.infeasible import raise_if_infeasible
 from crystext.grammar.wyckoff.lookahead import lookahead_for
+from crystext.grammar.wyckoff.overlap import are_apart
 from crystext.grammar.wyckoff.token_reader import (
     TokenKind,
     WyckoffTokenReader,
@@ -238,8 +239,7 @@ class WyckoffReader:
 
         def is_free(values: Ints, which: Ints) -> Bools:
             pairs = zip(which.tolist(), values.tolist(), strict=True)
-            clear = [automata[i].fits(np.array([value]))[0] for i, value in pairs]
-            return np.array(clear, dtype=np.bool_)
+            return are_apart([automata[i].new_orbit(value) for i, value in pairs])
 
         return batch.draw_free_coordinate(
             kind_logits, is_free, lambda i: automata[i].allowed(), rows=rows

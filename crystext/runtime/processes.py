@@ -126,9 +126,9 @@ def run_in_order(
             one.
         workers: maximum number of processes; or an executor, which gets all tasks at once.
         remedy: what to do if a process is killed because it ran out of memory.
-        here: runs a task in this process. It is given the first one, while the processes start with
-            the others; or all of them if one worker is asked for, which is then this process. None
-            leaves all to the processes.
+        here: runs a task in this process. If one or two workers are asked for, this process is one
+            of them. Of more it is given only the first task, while they start: they would wait for
+            it. None leaves all to the processes.
 
     Raises:
         CrystextError: raised by `make_function` or a task, and raised here again.
@@ -145,29 +145,36 @@ def run_in_order(
     early: dict[int, _Answer] = {}
     due = 0
     first = None if here is None else next(remaining, None)
-    with closing(ProcessPool[int, _Task, _Answer](make_function, workers)) as pool:
+    is_worker = here is not None and workers == 2
+    with closing(ProcessPool[int, _Task, _Answer](make_function, workers - is_worker)) as pool:
         while True:
             while pool.has_capacity and len(early) + len(pool.busy) < _MAX_TASKS_AHEAD * workers:
                 item = next(remaining, None)
                 if item is None:
                     break
                 pool.submit(*item)
-            if here is not None and first is not None:
-                early[0] = here(first[1])
-                first = None
             if due in early:
                 yield early.pop(due)
                 due += 1
                 continue
-            if not pool.busy:
+            if is_worker and first is None:
+                first = next(remaining, None)
+            own, first = first, None
+            if here is not None and own is not None:
+                early[own[0]] = here(own[1])
+            elif not pool.busy:
                 return
-            for place, _, answer in pool.wait():
-                if isinstance(answer, ProcessDeath):
-                    raise RunError(
-                        f"a worker process ended with exit code {answer.exit_code} (-9: killed, "
-                        f"perhaps out of memory; {remedy}). Results written so far are kept"
-                    )
-                early[place] = answer
+            for place, _, answer in pool.wait(None if own is None else 0.0):
+                early[place] = _answer_of_living(answer, remedy)
+
+
+def _answer_of_living(answer: _Answer | ProcessDeath, remedy: str) -> _Answer:
+    if isinstance(answer, ProcessDeath):
+        raise RunError(
+            f"a worker process ended with exit code {answer.exit_code} (-9: killed, perhaps out of "
+            f"memory; {remedy}). Results written so far are kept"
+        )
+    return answer
 
 
 def _run_on_executor(
@@ -261,14 +268,19 @@ class ProcessPool(Generic[_Key, _Task, _Answer]):
         self.busy[process] = key, task
         process.send(task)
 
-    def wait(self) -> Iterator[tuple[_Key, _Task, _Answer | ProcessDeath]]:
+    def wait(
+        self, timeout: float | None = None
+    ) -> Iterator[tuple[_Key, _Task, _Answer | ProcessDeath]]:
         """Wait until a process answers or dies, and yield the result of its task.
+
+        Args:
+            timeout: seconds; None waits as long as it takes.
 
         Raises:
             CrystextError, RuntimeError: the error of a process.
             RunError: a process could not start.
         """
-        ready = connection.wait([process.connection for process in self.busy])
+        ready = connection.wait([process.connection for process in self.busy], timeout)
         for process in [process for process in self.busy if process.connection in ready]:
             key, task = self.busy[process]
             answer = process.receive()

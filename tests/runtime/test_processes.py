@@ -115,10 +115,18 @@ def run_here(task):
 
 
 def test_the_first_task_may_run_in_this_process_while_others_start():
-    answers = list(run_in_order(own_id, range(4), 2, here=run_here))
+    answers = list(run_in_order(own_id, range(4), 3, here=run_here))
     assert [answer[0] for answer in answers] == [0, 1, 2, 3]
     assert answers[0] == (0, os.getpid(), "here")
     assert os.getpid() not in [answer[1] for answer in answers[1:]]
+
+
+def test_of_two_workers_this_process_is_one():
+    answers = list(run_in_order(own_id, range(4), 2, here=run_here))
+    assert [answer[0] for answer in answers] == [0, 1, 2, 3]
+    others = {answer[1] for answer in answers if len(answer) == 2}
+    assert len(others) == 1
+    assert os.getpid() not in others
 
 
 @pytest.mark.parametrize(("tasks", "workers"), [([7], 2), ([7, 8, 9], 1), ([], 2), ([], 1)])

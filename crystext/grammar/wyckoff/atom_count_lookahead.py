@@ -45,6 +45,7 @@ class CountLookahead:
         composition = CompositionRules(constraints)
         self._required, self._permitted = composition.required, composition.permitted
         self._cache: dict[CountState, list[bool]] = {}
+        self._elements_cache: dict[tuple[bool, bool, bool, int, int], Bools] = {}
 
     def start(self, space_group: int) -> CountState | None:
         """Return the state before the first orbit, or None where no crystal can follow."""
@@ -53,16 +54,35 @@ class CountLookahead:
 
     def allowed_elements(self, state: CountState) -> Bools:
         """Return which elements may come next, at index 0 whether the orbits may end: (119,)."""
+        ends = state.missing == 0 and 0 < self._min_atoms <= state.atoms
+        begins = any(self._can_end_after(state))
+        requires = False
+        if state.missing:
+            begun = self.begin_orbit(state, self._next_required(state))
+            requires = any(self._can_end_after(begun))
+        # Many states have the same elements.
+        key = ends, begins, requires, state.missing, state.last_element
+        if key not in self._elements_cache:
+            self._elements_cache[key] = self._elements(state, ends, begins, requires)
+        return self._elements_cache[key]
+
+    def _elements(self, state: CountState, ends: bool, begins: bool, requires: bool) -> Bools:
+        """Return which elements may come next.
+
+        Args:
+            state: before the next orbit.
+            ends: whether the orbits may end.
+            begins: whether an orbit of an element that is not required may come next.
+            requires: whether one of the next required element may.
+        """
         allowed = np.zeros(len(_RANK), dtype=np.bool_)
-        allowed[END] = state.missing == 0 and 0 < self._min_atoms <= state.atoms
-        earliest = _RANK[state.last_element]
-        if any(self._can_end_after(state)):
-            allowed[1:] = self._permitted[1:] & (_RANK[1:] >= earliest)
+        allowed[END] = ends
+        if begins:
+            allowed[1:] = self._permitted[1:] & (_RANK[1:] >= _RANK[state.last_element])
             if state.missing:
                 allowed[1:] &= _RANK[1:] < _RANK[self._next_required(state)]
         if state.missing:
-            element = self._next_required(state)
-            allowed[element] = any(self._can_end_after(self.begin_orbit(state, element)))
+            allowed[self._next_required(state)] = requires
         return allowed
 
     def begin_orbit(self, state: CountState, element: int) -> CountState:
@@ -104,7 +124,7 @@ class CountLookahead:
         most = max_orbits(
             known.unlimited_sizes, known.limited_sizes, known.remaining_points(state.occupied), high
         )
-        return any(count >= orbits for count in most[low:])
+        return max(most[low:], default=_IMPOSSIBLE) >= orbits
 
 
 @cache

@@ -13,6 +13,7 @@ the most room is the only one allowed.
 from __future__ import annotations
 
 import copy
+from functools import cache
 from typing import Self
 
 import numpy as np
@@ -22,14 +23,20 @@ from crystext.grammar.fields import END, Field, FieldKind, decimals_of, value_co
 from crystext.grammar.token_reader import DECIMALS
 from crystext.grammar.wyckoff.cell_bounds import MIN_MARGIN, CellBounds
 from crystext.grammar.wyckoff.lookahead import Lookahead, LookaheadState
-from crystext.grammar.wyckoff.overlap import apart_from_others, apart_in_orbit, min_separation
+from crystext.grammar.wyckoff.overlap import (
+    NewOrbit,
+    apart_from_others,
+    apart_in_orbit,
+    separation_table,
+)
 from crystext.grammar.wyckoff.site_table import SiteTable, site_table
-from crystext.structures.crystal import Floats, Ints, basis_vectors
-from crystext.structures.distances import Bools, min_distances
+from crystext.structures.crystal import Floats, Ints
+from crystext.structures.distances import Bools
 from crystext.structures.properties import crystal_system
 from crystext.structures.space_groups import SYMPREC, moyo_space_group
 from crystext.structures.standardize import find_symmetry
-from crystext.structures.wyckoff.cell_parameters import cell_parameters
+from crystext.structures.wyckoff.cell_parameters import conventional_lattice
+from crystext.structures.wyckoff.extra_symmetry import surely_no_extra_symmetry
 from crystext.structures.wyckoff.orbits import inverse_primitive_basis, primitive_basis
 from crystext.structures.wyckoff.positions import WyckoffPosition
 from crystext.text import Format
@@ -65,6 +72,9 @@ class WyckoffAutomaton:
         self._free: list[float] = []
         self._cell: list[float] = []
         self._cell_bounds: CellBounds | None = None
+        self._taken: tuple[Floats, Floats] | None = None
+        """All sites, and how far the current orbit has to be from each, once they are used."""
+        self._coordinate_unit = _unit(FieldKind.COORDINATE, fmt)
 
     def copy(self) -> Self:
         """Return an independent automaton in the same state."""
@@ -99,10 +109,9 @@ class WyckoffAutomaton:
 
     def allowed_wholes(self) -> Bools:
         """Return which whole parts of the current cell parameter lead to an allowed value."""
-        wholes = np.arange(value_count(self.field.kind, self.format) // DECIMALS)
-        values = np.rint((wholes[:, None] + _PROBED_DECIMALS) * DECIMALS).astype(np.int64)
-        allowed = self._allowed_cell_values(values.reshape(-1))
-        return np.asarray(allowed.reshape(values.shape).any(axis=1))
+        values = _probed_values(self.field.kind, self.format)
+        allowed = self._allowed_cell_values(values)
+        return np.asarray(allowed.reshape(-1, len(_PROBED_DECIMALS)).any(axis=1))
 
     def allowed_decimals(self, whole: int) -> Bools:
         """Return which decimals may follow an allowed whole part."""
@@ -127,18 +136,18 @@ class WyckoffAutomaton:
             self._state = self._lookahead.place_orbit(self._lookahead_state, place)
             self._next_coordinate()
         elif kind is FieldKind.COORDINATE:
-            self._free.append(value / 10.0 ** decimals_of(kind, self.format))
+            self._free.append(value / self._coordinate_unit)
             self._next_coordinate()
         else:
-            self._cell.append(value / 10.0 ** decimals_of(kind, self.format))
+            self._cell.append(value / _unit(kind, self.format))
             self._next_parameter()
 
     def surely_has_declared_group(self) -> bool:
         """Return whether the finished crystal has no higher symmetry than it declares, at 0.1 Å.
 
-        If not, the crystal as its text is decoded may still have the group. spglib takes 15 ms for
-        a cubic crystal and 0.4 to 1.1 ms for another; so moyo is asked for the cubic ones. For
-        others it sometimes misses operations that spglib finds.
+        If not, the crystal as its text is decoded may still have the group. Most crystals surely
+        have no further symmetry; of the others moyo is asked for the cubic ones, for which spglib
+        takes 15 ms, and spglib else: there moyo sometimes misses operations that spglib finds.
         """
         table = self._site_table
         group, rows = table.space_group, table.primitive_rows
@@ -146,10 +155,13 @@ class WyckoffAutomaton:
             orbit[rows[place]]
             for orbit, place in zip(self._sites, self._position_indices, strict=True)
         ]
-        lengths, angles = cell_parameters(group, self._cell)
-        lattice = primitive_basis(group) @ basis_vectors(lengths, angles)
-        positions = np.concatenate(own) @ inverse_primitive_basis(group)
+        lattice = conventional_lattice(group, self._cell)
+        positions = np.concatenate(own)
         numbers = np.repeat(self._numbers, [len(sites) for sites in own])
+        if surely_no_extra_symmetry(group, lattice, positions, numbers, SYMPREC):
+            return True
+        lattice = primitive_basis(group) @ lattice
+        positions = positions @ inverse_primitive_basis(group)
         if crystal_system(group) == "cubic":
             return moyo_space_group(lattice, positions, numbers) == group
         try:
@@ -192,19 +204,36 @@ class WyckoffAutomaton:
             return _ONLY_END
         return self._lookahead.allowed_elements(self._lookahead_state)
 
-    def _fits(self, values: Ints, min_distance_ratio: float) -> Bools:
-        position, number = self._position, self._numbers[-1]
-        decimals = decimals_of(FieldKind.COORDINATE, self.format)
-        fractions = values / 10.0**decimals
-        table = (
-            min_distances(min_distance_ratio) if min_distance_ratio > 0 else np.zeros((119, 119))
+    def new_orbit(self, value: int) -> NewOrbit:
+        """Return the orbit with this value of its current coordinate, see `overlap.are_apart`."""
+        position, separations = self._position, self._separations(self._min_distance_ratio)
+        if self._taken is None:
+            sites, sizes = self._sites, [len(orbit) for orbit in self._sites]
+            self._taken = (
+                np.concatenate(sites) if sites else np.zeros((0, 3)),
+                np.repeat(separations[self._numbers[:-1]], sizes),
+            )
+        return NewOrbit(
+            position,
+            (*self._free, value / self._coordinate_unit),
+            float(separations[self._numbers[-1]]),
+            *self._taken,
         )
-        share = min_separation(float(table[number, number]), decimals)
-        clear = apart_in_orbit(position, self._free, fractions, share)
+
+    def _separations(self, min_distance_ratio: float) -> Floats:
+        """Return the minimum separation of the current element from each: shape (119,)."""
+        decimals = decimals_of(FieldKind.COORDINATE, self.format)
+        row: Floats = separation_table(min_distance_ratio, decimals)[self._numbers[-1]]
+        return row
+
+    def _fits(self, values: Ints, min_distance_ratio: float) -> Bools:
+        position, separations = self._position, self._separations(min_distance_ratio)
+        fractions = values / self._coordinate_unit
+        own = float(separations[self._numbers[-1]])
+        clear = apart_in_orbit(position, self._free, fractions, own)
         if len(self._free) + 1 == len(position.free_axes) and self._sites:
             shares = np.repeat(
-                [min_separation(float(table[number, z]), decimals) for z in self._numbers[:-1]],
-                [len(orbit) for orbit in self._sites],
+                separations[self._numbers[:-1]], [len(orbit) for orbit in self._sites]
             )
             taken = np.concatenate(self._sites)
             clear &= apart_from_others(position, self._free, fractions, taken, shares)
@@ -217,6 +246,7 @@ class WyckoffAutomaton:
             return
         place = self._position_indices[-1]
         self._sites.append(self._site_table.sites(place, np.array(self._free)))
+        self._taken = None
         self._free = []
         self.field = _ELEMENT
 
@@ -240,14 +270,13 @@ class WyckoffAutomaton:
         self.field, self.finished = _ELEMENT, True
         if self._cell_bounds.system in ("monoclinic", "triclinic"):
             # Only pairs among near images were checked for these.
-            lengths, angles = cell_parameters(self._site_table.space_group, self._cell)
-            lattice = basis_vectors(lengths[None], angles[None])[0]
+            lattice = conventional_lattice(self._site_table.space_group, self._cell)
             self.atoms_too_close |= not self._cell_bounds.keeps_distances(lattice)
 
     def _allowed_cell_values(self, values: Ints) -> Bools:
         """Return which of these values of the current cell parameter are allowed: shape (V,)."""
         assert self._cell_bounds is not None
-        numbers = values / 10.0 ** decimals_of(self.field.kind, self.format)
+        numbers = values / _unit(self.field.kind, self.format)
         room = self._cell_bounds.distance_margin(self._cell, numbers)
         allowed = np.asarray(room >= MIN_MARGIN)
         if not allowed.any():
@@ -257,6 +286,20 @@ class WyckoffAutomaton:
                 best = room.argmax() if np.isfinite(room).any() else (numbers >= 1).argmax()
                 allowed[best] = True
         return allowed
+
+
+@cache
+def _unit(kind: FieldKind, fmt: Format) -> float:
+    """Return the number of values of a field in one."""
+    return 10.0 ** decimals_of(kind, fmt)
+
+
+@cache
+def _probed_values(kind: FieldKind, fmt: Format) -> Ints:
+    """Return the values that are tried of each whole part, in order."""
+    wholes = np.arange(value_count(kind, fmt) // DECIMALS)
+    values: Ints = np.rint((wholes[:, None] + _PROBED_DECIMALS) * DECIMALS).astype(np.int64)
+    return values.reshape(-1)
 
 
 _ELEMENT = Field(FieldKind.ELEMENT, 0, "\n")

@@ -17,7 +17,7 @@ import numpy as np
 
 from crystext.grammar.cells import CellRules
 from crystext.grammar.fields import FieldKind, decimals_of
-from crystext.grammar.wyckoff.contact_pairs import contact_terms
+from crystext.grammar.wyckoff.contact_pairs import MAX_BETA, contact_terms
 from crystext.structures.crystal import Floats
 from crystext.structures.distances import (
     Bools,
@@ -41,16 +41,15 @@ _REFERENCE_DISTANCE_RATIO = 0.65
 MIN_MARGIN = 1.0 + 1e-6
 """Square of a distance over the square of the minimum; slightly above 1, for rounding."""
 
-MAX_BETA = 150.0
-"""Degrees. β of a monoclinic cell lies between 90 and this; no crystal of MP-20 val has more than
-135 in the standard setting, and with more a shorter c could be chosen."""
-
 _LENGTH_GRID = np.append(np.arange(1.0, 12.0), np.arange(12.0, 41.0, 2.0))
 """Å. Lengths that are tried for a later parameter; a sampler can choose each of them when it comes
 to that parameter."""
 _BETA_GRID = np.arange(90.0, MAX_BETA + 1, 5.0)
 _GRID_PARTS = 4
 """Parts of a grid that are tried one after another, each for the values that none before suits."""
+
+_MANY_CELLS = 400
+"""Cells of which those that are possible are selected before pairs are looked at."""
 
 _HEXAGONAL_VOLUME = np.sqrt(0.75)
 _TOLERANCE = 1e-9
@@ -127,11 +126,27 @@ class CellBounds:
             return True
         return has_min_distances(lattice, self._sites, self._numbers, self._min_distance_ratio)
 
-    def _pair_margin(self, *terms: Floats) -> Floats:
-        """Return the least margin of all pairs, given the terms of g, each of shape (V,)."""
+    def _pair_margin(self, possible: Bools, *terms: Floats) -> Floats:
+        """Return the least margin of all pairs, given the terms of g; -inf where not possible.
+
+        Args:
+            possible: which cells are possible, of the shape that the terms broadcast to.
+            terms: of g.
+        """
         if self._pair_terms is None:
-            return np.full(len(terms[0]), np.inf)
-        return np.asarray((self._pair_terms @ np.stack(terms)).min(axis=0))
+            return np.where(possible, np.inf, -np.inf)
+        if possible.size > _MANY_CELLS:
+            some = np.empty((len(terms), np.count_nonzero(possible)))
+            for row, term in zip(some, terms, strict=True):
+                row[:] = np.broadcast_to(term, possible.shape)[possible]
+            room = np.full(possible.shape, -np.inf)
+            room[possible] = (self._pair_terms @ some).min(axis=0)
+            return room
+        columns = self._pair_terms.T.reshape(len(terms), -1, *(1,) * possible.ndim)
+        margins = columns[0] * terms[0]
+        for column, term in zip(columns[1:], terms[1:], strict=True):
+            margins = margins + column * term
+        return np.where(possible, margins.min(axis=0), -np.inf)
 
     def _axis_margin(self, axis: int, values: Floats) -> Floats:
         """Return the least margin of pairs along one axis: shape (V,)."""
@@ -174,10 +189,7 @@ class CellBounds:
             lengths.append(np.floor(longest / self._unit + 1e-6) * self._unit)
         volume = _volume_product(lengths, powers)
         possible = (volume > 0) & (volume <= largest)
-        room = np.full(possible.shape, -np.inf)
-        squares = (np.broadcast_to(x, possible.shape)[possible] ** 2 for x in lengths)
-        room[possible] = self._pair_margin(*squares)
-        return room
+        return self._pair_margin(possible, *(length * length for length in lengths))
 
     def _monoclinic_margin(self, chosen: list[float], values: Floats) -> Floats:
         if len(chosen) < 2:
@@ -191,15 +203,10 @@ class CellBounds:
 
     def _monoclinic_cell_margin(self, a: Floats, b: Floats, c: Floats, beta: Floats) -> Floats:
         """Return the margin of cells; shape of c and beta together."""
-        radians = np.radians(beta)
-        possible = (beta >= 90) & (beta <= MAX_BETA) & (c > 0)
-        possible &= a * b * c * np.sin(radians) <= self.max_volume
-        terms = (a**2, b**2, c**2, -2 * a * c * np.cos(radians))
-        room = np.full(possible.shape, -np.inf)
-        room[possible] = self._pair_margin(
-            *(np.broadcast_to(x, room.shape)[possible] for x in terms)
-        )
-        return room
+        slope = a * c * np.cos(np.radians(beta))
+        volume = a * b * c * np.sin(np.radians(beta))
+        possible = (beta >= 90) & (beta <= MAX_BETA) & (c > 0) & (volume <= self.max_volume)
+        return self._pair_margin(possible, a * a, b * b, c * c, -2 * slope)
 
     def _triclinic_margin(self, chosen: list[float], values: Floats) -> Floats:
         if len(chosen) < 3:
@@ -208,9 +215,9 @@ class CellBounds:
                 self._axis_margin(len(chosen), values),
                 -np.inf,
             )
-        closing = self._closing_angles(chosen)
         places = np.rint(values * 10 ** decimals_of(FieldKind.ANGLE, self._format)).astype(np.int64)
-        possible = closing[np.clip(places, 0, len(closing) - 1)] & (places < len(closing))
+        rules = _cell_rules(self._format, self._min_vector_length)
+        possible = rules.can_close(np.array(chosen[:3]), np.array(chosen[3:]), places)
         if len(chosen) < 5:
             return np.where(possible, np.inf, -np.inf)
         a, b, c = chosen[:3]
@@ -234,13 +241,6 @@ class CellBounds:
             if near.any():
                 room = (fixed[near, None] + slope[near, None] * gamma).min(axis=0)
         return np.where(possible, room, other)
-
-    def _closing_angles(self, chosen: list[float]) -> Bools:
-        """Return which values of the next angle leave a cell that closes, by index."""
-        lengths, angles = np.array([chosen[:3]]), np.zeros((1, 3))
-        angles[0, : len(chosen) - 3] = chosen[3:]
-        rules = _cell_rules(self._format, self._min_vector_length)
-        return np.asarray(rules.allowed_angles(lengths, angles, len(chosen) - 3)[0])
 
 
 @cache

@@ -18,8 +18,14 @@ _ZERO_DIFFERENCE = 1e-6
 """Fractional; smaller differences count as zero."""
 
 _TOLERANCE = 1e-9
+MAX_BETA = 150.0
+"""Degrees. β of a monoclinic cell lies between 90 and this; no crystal of MP-20 val has more than
+135 in the standard setting, and with more a shorter c could be chosen."""
+
 _BLOCK_ROWS = 16
 """Rows that are compared with all others together."""
+
+_MAX_SLOPE = float((2.0 * np.cos(np.radians(MAX_BETA))) ** 2)
 
 _IMAGE_STEPS = np.indices((3, 3, 3)).reshape(3, -1).T - 1
 
@@ -94,7 +100,7 @@ def _non_redundant(terms: Floats) -> Floats:
         second = np.round(ordered[:, 1], 9)
         least_before = np.append(np.inf, np.minimum.accumulate(second)[:-1])
         return np.asarray(ordered[second < least_before])
-    left = terms[np.argsort(terms.sum(axis=1), kind="stable")]
+    left = terms[np.lexsort((terms[:, 3:].sum(axis=1), np.round(terms[:, :3].sum(axis=1), 9)))]
     kept: list[Floats] = []
     while len(left):
         # Only an earlier row can dominate: this block is compared, then rules out others.
@@ -107,8 +113,16 @@ def _non_redundant(terms: Floats) -> Floats:
 
 
 def _is_redundant(rows: Floats, others: Floats) -> Bools:
-    """Return which rows are, in every term, at least another row: terms are the last axis."""
-    worse = rows[..., 0] >= others[..., 0] - _TOLERANCE
-    for term in range(1, rows.shape[-1]):
-        worse &= rows[..., term] >= others[..., term] - _TOLERANCE
+    """Return which rows are at least another row, whatever the cell: terms are the last axis.
+
+    A row is so if every term is. In a monoclinic cell, -2ac cosβ is at most s ac, where s is
+    -2 cos(MAX_BETA). With p, q and r as the differences in the terms of a², c² and -2ac cosβ, the
+    row is so for negative r, too, if p a² + q c² >= s |r| ac for all a and c: if 4pq >= (s r)².
+    """
+    more = rows - others
+    worse = (more[..., :3] >= -_TOLERANCE).all(axis=-1)
+    if more.shape[-1] == 4:
+        first, last = np.maximum(more[..., 0], 0.0), np.maximum(more[..., 2], 0.0)
+        slope = more[..., 3]
+        worse &= (slope >= -_TOLERANCE) | (_MAX_SLOPE * slope * slope <= 4.0 * first * last)
     return np.asarray(worse)

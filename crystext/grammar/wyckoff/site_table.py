@@ -63,11 +63,18 @@ class SiteTable:
 
     def remaining_points(self, occupied: int) -> tuple[int, ...]:
         """Return the number of free points of each scarce size."""
+        if (known := self._remaining_points.get(occupied)) is not None:
+            return known
         left = [0] * len(self.limited_sizes)
         for place, size in enumerate(self.orbit_sizes):
             if size in self.limited_sizes and not occupied >> place & 1:
                 left[self.limited_sizes.index(size)] += 1
-        return tuple(left)
+        self._remaining_points[occupied] = tuple(left)
+        return self._remaining_points[occupied]
+
+    @cached_property
+    def _remaining_points(self) -> dict[int, tuple[int, ...]]:
+        return {}
 
     def occupy(self, occupied: int, position_index: int) -> int:
         """Return the occupied points after an orbit is placed at a position."""

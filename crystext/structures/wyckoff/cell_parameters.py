@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import cos, radians, sin, sqrt
 
 import numpy as np
 
-from crystext.structures.crystal import Floats
+from crystext.structures.crystal import Floats, basis_vectors
 from crystext.structures.properties import crystal_system
 
 _FREE_PARAMETERS = {
@@ -36,6 +37,29 @@ def cell_parameters(space_group: int, free: Sequence[float]) -> tuple[Floats, Fl
     if system in ("trigonal", "hexagonal"):
         angles[2] = 120.0
     return np.array(lengths), np.array(angles)
+
+
+def conventional_lattice(space_group: int, free: Sequence[float]) -> Floats:
+    """Return the basis vectors of a conventional cell as rows, Å, from its free parameters.
+
+    They are those of `basis_vectors`, which takes many cells of any kind, and ten times as long.
+    """
+    system = crystal_system(space_group)
+    if system == "triclinic":
+        return basis_vectors(*cell_parameters(space_group, free))
+    a, *others = free
+    if system == "cubic":
+        return np.diag([a, a, a])
+    if system == "orthorhombic":
+        return np.diag(free)
+    if system == "monoclinic":
+        b, c, beta = others
+        angle = radians(beta)
+        return np.array([[a, 0.0, 0.0], [0.0, b, 0.0], [c * cos(angle), 0.0, c * sin(angle)]])
+    (c,) = others
+    if system == "tetragonal":
+        return np.diag([a, a, c])
+    return np.array([[a, 0.0, 0.0], [-0.5 * a, sqrt(0.75) * a, 0.0], [0.0, 0.0, c]])
 
 
 def free_parameter_values(space_group: int, lengths: Floats, angles: Floats) -> list[float]:
