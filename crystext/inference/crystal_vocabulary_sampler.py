@@ -76,7 +76,7 @@ class BatchSampler:
         done: dict[int, Attempt] = {}
         batch = TextBatch(self, request, redraw)
         while due or not has_ended:
-            while not has_ended and batch.takes_more(len(waiting)):
+            while not has_ended and len(due) < _MOST_DUE and batch.takes_more(len(waiting)):
                 indices = next(source, _END)
                 has_ended = indices is _END
                 if indices is None or indices is _END:
@@ -88,6 +88,9 @@ class BatchSampler:
             while due and all(index in done for index in due[0]):
                 yield [done.pop(index) for index in due.popleft()]
 
+
+_MOST_DUE = 4
+"""Batches that are begun and not yet yielded: one that takes long keeps no more waiting."""
 
 _END: Sequence[int] = []
 """Stands for the end of the batches."""
