@@ -191,7 +191,7 @@ def test_a_missing_setting_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(SettingError, match=r"'shiped'.*shipped.*Did you mean 'shipped'"):
+    with pytest.raises(SettingError, match=r"'shiped'.*Did you mean 'shipped'.*shipped ones"):
         load_recipe("shiped")
 
 
