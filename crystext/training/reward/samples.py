@@ -60,7 +60,8 @@ def read_rewarded_samples(settings: RewardSettings) -> RewardedSamples:
     """Read the runs and the tables of a recipe.
 
     Raises:
-        InputError: a table cannot be read, or too few samples have a reward.
+        InputError: a folder has no samples, a table cannot be read, or too few samples have a
+            reward.
         RunError: a folder is not a run, or damaged.
         SettingError: there are more runs than tables, or the runs have other temperatures or are
             not in the Wyckoff text.
@@ -97,7 +98,12 @@ def read_rewarded_samples(settings: RewardSettings) -> RewardedSamples:
 
 def _temperatures(run: Path) -> SamplingSettings:
     """Return the sampling settings of a run, of which the temperatures count."""
-    settings = run_folder(run).settings() or {}
+    settings = run_folder(run).settings()
+    if settings is None:
+        raise InputError(
+            f"rewards: no samples in {run}; expected a folder of `crystext sample`: give "
+            "rewards.samples=FOLDER"
+        )
     fmt = _format(settings)
     if fmt != WYCKOFF:
         named = "their model's own text" if fmt is None else f"the text {fmt.name}"
@@ -120,7 +126,9 @@ def _format(settings: dict[str, Any]) -> Format | None:
 
 def _read_rewards(path: Path, settings: RewardSettings) -> dict[str, float]:
     """Return the reward of each index of a table, the higher the better."""
-    table = open_table(path) if path.is_file() else None
+    if not path.is_file():
+        raise InputError(f"rewards: no file {path}; give rewards.tables=FILE")
+    table = open_table(path)
     if table is None:
         raise InputError(f"rewards: {path} is not a table; expected CSV, Parquet or JSON lines")
     index = next((x for x in _INDEX_COLUMNS if x in table.columns), None)

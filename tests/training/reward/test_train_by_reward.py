@@ -76,6 +76,8 @@ def test_what_is_rewarded_is_drawn_more(
         ("rewards.column=rewrad", ["no column rewrad", "its columns are index, reward"]),
         ("rewards.held_out=5000", ["rewards.held_out is 5,000 of 400", "smaller"]),
         ("model.lora={rank: 4}", ["rewards do not go with model.lora"]),
+        ("rewards.samples=nowhere", ["no samples in nowhere", "rewards.samples=FOLDER"]),
+        ("rewards.tables=nowhere.csv", ["no file nowhere.csv", "rewards.tables=FILE"]),
         ("rewards.goal=lowest", ["rewards.goal", "'high' or 'low'"]),
     ],
 )
