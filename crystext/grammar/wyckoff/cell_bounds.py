@@ -154,7 +154,10 @@ class CellBounds:
             return np.full(len(values), np.inf)
         if axis not in self._axis_terms:
             lie = (abs(np.delete(self._pair_terms, axis, axis=1)) < 1e-9).all(axis=1)
-            self._axis_terms[axis] = self._pair_terms[lie, axis].min()
+            # Pairs beside the axis can decide for all those along it, which are then left out.
+            self._axis_terms[axis] = self._pair_terms[lie, axis].min(initial=np.inf)
+        if np.isinf(self._axis_terms[axis]):
+            return np.full(len(values), np.inf)
         return np.asarray(self._axis_terms[axis] * values**2)
 
     def _right_angled_margin(self, chosen: list[float], values: Floats) -> Floats:
