@@ -53,6 +53,8 @@ _MANY_CELLS = 400
 
 _HEXAGONAL_VOLUME = np.sqrt(0.75)
 _TOLERANCE = 1e-9
+_ALONG_AXIS = 1e-8
+"""Å^-2. Squares beside an axis, over that of the minimum distance, that count as zero."""
 _SURELY_CLOSED = 1e-3
 """Squared volume of a cell with sides of 1 from which it closes in spite of rounding."""
 _PENALTY = 1e15
@@ -153,11 +155,11 @@ class CellBounds:
         if self._pair_terms is None:
             return np.full(len(values), np.inf)
         if axis not in self._axis_terms:
-            lie = (abs(np.delete(self._pair_terms, axis, axis=1)) < 1e-9).all(axis=1)
-            # Pairs beside the axis can decide for all those along it, which are then left out.
-            self._axis_terms[axis] = self._pair_terms[lie, axis].min(initial=np.inf)
-        if np.isinf(self._axis_terms[axis]):
-            return np.full(len(values), np.inf)
+            # Squares alone: with 1e-5 beside the axis, a product is far above a rounding error, and
+            # such a pair can make those that lie exactly along the axis redundant.
+            beside = np.delete(self._pair_terms[:, :3], axis, axis=1)
+            lie = (beside < _ALONG_AXIS).all(axis=1)
+            self._axis_terms[axis] = self._pair_terms[lie, axis].min()
         return np.asarray(self._axis_terms[axis] * values**2)
 
     def _right_angled_margin(self, chosen: list[float], values: Floats) -> Floats:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from crystext.grammar.wyckoff.cell_bounds import CellBounds
 from crystext.grammar.wyckoff.contact_pairs import contact_terms
 from crystext.structures.distances import min_distances
+from crystext.text import WYCKOFF
 
 LATTICE_TERMS = {"cubic": 1, "tetragonal": 2, "hexagonal": 2, "orthorhombic": 3}
 
@@ -31,3 +33,13 @@ def test_no_pair_that_bounds_a_cell_is_left_out(system: str) -> None:
     for i, row in enumerate(found):
         others = np.delete(found, i, axis=0)
         assert not (others <= row).all(axis=1).any()
+
+
+@pytest.mark.parametrize("beside", [0.0, 2e-5, -8e-5])
+def test_a_pair_almost_along_an_axis_bounds_it_as_one_along_it(beside: float) -> None:
+    caesium = 55
+    sites = [np.array([[0.0, 0.0, 0.0], [0.3, 0.0, beside]])]
+    bounds = CellBounds(WYCKOFF, 10, sites, [caesium], 0.65)
+    least = min_distances(0.65)[caesium, caesium]
+    found = bounds.distance_margin([], np.array([0.9, 1.1]) * least / 0.3)
+    assert found == pytest.approx([0.9**2, 1.1**2], rel=1e-3)
