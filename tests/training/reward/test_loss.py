@@ -115,9 +115,6 @@ def test_a_step_makes_the_better_text_more_probable_and_the_worse_one_less(
     assert all(b > a for a, b in pairwise(better))
     assert all(b < a for a, b in pairwise(worse))
     with torch.no_grad():
-        assert torch.equal(
-            loss.log_likelihoods(batch, base=True), loss.log_likelihoods(batch, base=True)
-        )
         start = loss.log_likelihoods(batch, base=True)[batch.example_index_K == 0].sum()
     assert float(start) == pytest.approx(better[0], abs=1e-3)  # the base stays as it was
 
