@@ -9,8 +9,8 @@ With a divergence weight of 1 its expectation is the cross entropy of the weight
 part that does not depend on weights is exact, not sampled: the noise of 30,000 samples would hide a
 reward otherwise. The factor t^2 changes no optimum: it gives all fields the curvature that they
 have at temperature 1. Without it, coordinates at 0.12 have eight times the gradient and seventy
-times the curvature, and drown the elements, which decide more. A text that is not a sample has w = 1, temperature 1 and all
-tokens to choose from: it keeps the base's answers.
+times the curvature, and drown the elements, which decide more. A text that is not a sample has
+w = 1, temperature 1 and all tokens to choose from: it keeps the base's answers.
 """
 
 from __future__ import annotations
