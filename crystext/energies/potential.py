@@ -36,6 +36,9 @@ CalculatorResults = Mapping[str, Any]
 EvaluateBatch = Callable[[Sequence["Atoms"]], list[CalculatorResults]]
 """Calculates many crystals at once."""
 
+EnergiesOfBatch = Callable[[Sequence["Atoms"]], list[float]]
+"""Calculates the energies of many crystals at once, in eV, and nothing else."""
+
 KnownEnergies = tuple[tuple[str, Crystal, float], ...]
 """Names of crystals, the crystals, and their known energies by a potential, in eV/atom."""
 
@@ -66,6 +69,8 @@ class Potential:
     reproduce measured heats of formation (`known_energies.FORMATION_ENERGIES`)."""
     evaluate: EvaluateBatch | None = None
     """Calculates many crystals at once; None if only the calculator is available, one at a time."""
+    energies: EnergiesOfBatch | None = None
+    """Calculates the energies alone, in eV, in less time; None if they are not to be had alone."""
     at_once: int = 1
     """Best number of atoms in a batch."""
     cutoff: float | None = None

@@ -66,7 +66,9 @@ def energies(potential: str, crystals: Sequence[Crystal]) -> list[float]:
     """
     used = load_potential_once(potential)
     try:
-        if used.evaluate is None:
+        if used.energies is not None:
+            whole = used.energies([to_atoms(c) for c in crystals])
+        elif used.evaluate is None:
             whole = [used.energy(crystal) for crystal in crystals]
         else:
             whole = [float(x["energy"]) for x in used.evaluate([to_atoms(c) for c in crystals])]

@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING
 
 from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.known_energies import MGO, MOS, NACL, SI, SRTIO3
-from crystext.energies.potential import CalculatorResults, EvaluateBatch, KnownEnergies, Potential
+from crystext.energies.potential import (
+    CalculatorResults,
+    EnergiesOfBatch,
+    EvaluateBatch,
+    KnownEnergies,
+    Potential,
+)
 from crystext.energies.potentials.loader import PotentialLoader
 from crystext.energies.potentials.m3gnet_weights import (
     FILES,
@@ -114,6 +120,7 @@ def load_m3gnet(source: str | Path = M3GNET) -> Potential:
         EnergyCorrection.UNCORRECTED,
         KNOWN_ENERGIES,
         evaluate=_batch_evaluator(network),
+        energies=_batch_energies(network),
         at_once=_ATOMS_PER_BATCH_ON_GPU if on_gpu else _ATOMS_PER_BATCH,
         cutoff=float(network.model.cutoff),  # type: ignore[union-attr,arg-type]
     )
@@ -199,6 +206,30 @@ def _batch_evaluator(network: torch.nn.Module) -> EvaluateBatch:
         ]
 
     return evaluate
+
+
+def _batch_energies(network: torch.nn.Module) -> EnergiesOfBatch:
+    """Return a function that calculates the energies of many crystals, and no forces."""
+    import torch
+    from matgl.ext.ase import Atoms2Graph
+    from torch_geometric.data import Batch
+
+    converter = Atoms2Graph(network.model.element_types, network.model.cutoff)  # type: ignore[union-attr,arg-type]
+
+    def energies(many: Sequence[Atoms]) -> list[float]:
+        graphs, lattices, _ = zip(*map(converter.get_graph, many), strict=True)
+        lattice_B_3_3 = torch.cat([lattice.reshape(1, 3, 3) for lattice in lattices])
+        flags = network.calc_forces, network.calc_stresses
+        network.calc_forces = network.calc_stresses = False
+        try:
+            with torch.no_grad():
+                energy, *_ = network(Batch.from_data_list(list(graphs)), lattice_B_3_3)
+        finally:
+            network.calc_forces, network.calc_stresses = flags
+        found: list[float] = energy.cpu().reshape(-1).tolist()
+        return found
+
+    return energies
 
 
 def _sum_into_ends(network: torch.nn.Module) -> None:
