@@ -29,7 +29,6 @@ from crystext.training.reward.loss import (
 )
 from crystext.training.reward.samples import (
     RewardedSample,
-    in_training_data,
     read_rewarded_samples,
     sample_weights,
 )
@@ -117,9 +116,7 @@ class RewardObjective(CausalObjective):
                 f"rewards.held_out is {self.settings.held_out:,} of {len(read.samples):,} samples; "
                 "give a smaller number"
             )
-        weights = sample_weights(
-            read.samples, in_training_data(read.samples, data.splits["train"]), self.settings
-        )
+        weights = sample_weights(read.samples, data.splits, self.settings)
         order = np.random.default_rng(recipe.seed).permutation(len(read.samples))
         held_out, learned = np.split(order, [self.settings.held_out])
         tokenizer = self.initial_model.tokenizer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,11 +174,29 @@ def in_training_data(samples: Sequence[RewardedSample], records: Records) -> Boo
 
 
 def sample_weights(
-    samples: Sequence[RewardedSample], repeats: Bools, settings: RewardSettings
+    samples: Sequence[RewardedSample],
+    splits: Mapping[str, Records],
+    settings: RewardSettings,
 ) -> Floats:
-    """Return the weight of each sample; `repeats` are those that are in the training data."""
+    """Return the weight of each sample, compared with samples of its kind.
+
+    Args:
+        samples: as read.
+        splits: of the data; train says what is known, validation how frequent a kind is to be.
+        settings: those of the recipe.
+
+    Raises:
+        InputError: kinds are to be as in validation, which has no crystals.
+    """
     rewards = np.array([sample.reward for sample in samples], dtype=np.float64)
-    features = class_features([sample.crystal for sample in samples], settings.unchanged)
+    repeats = in_training_data(samples, splits["train"])
+    crystals = [sample.crystal for sample in samples]
+    kept = [kind for kind in settings.unchanged if kind not in settings.as_in_validation]
+    changed = class_features(crystals, settings.as_in_validation)
+    features = np.hstack([class_features(crystals, kept), changed])
+    means = np.full(features.shape[1], np.nan)
+    if settings.as_in_validation:
+        means[-changed.shape[1] :] = _means(splits["validation"], settings.as_in_validation)
     fitted = ~repeats if (~repeats).sum() >= _FEWEST else np.ones_like(repeats)
     return exponential_weights(
         advantages(rewards, features, fitted),
@@ -187,4 +205,17 @@ def sample_weights(
         sharpness=settings.sharpness,
         most=settings.most,
         known_weight=settings.known_weight,
+        means=means,
     )
+
+
+def _means(records: Records, kinds: Sequence[str]) -> Floats:
+    found = [records[i].wyckoff for i in range(len(records))]
+    crystals = [x for x in found if x is not None]
+    if not crystals:
+        raise InputError(
+            "rewards.as_in_validation: no crystal of the validation split has a Wyckoff text; "
+            "expected a store of `crystext data prepare`, or leave the setting out"
+        )
+    means: Floats = class_features(crystals, kinds).mean(axis=0)
+    return means

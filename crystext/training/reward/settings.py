@@ -35,6 +35,9 @@ class RewardSettings(StrictModel):
     """Kinds of crystals that are to stay as frequent as they are: a sample is compared with what a
     linear fit expects of its kind. Without, a reward favours what is easy, such as small cells of
     high symmetry, or alloys over oxides where energies are rewarded."""
+    as_in_validation: list[Kind] = Field(default_factory=list)
+    """Kinds that are to become as frequent as among the store's validation crystals, such as
+    `elements` where the samples have too few of one: each step goes a part of the way."""
     known_weight: float = Field(0.4, gt=0)
     """Weight of samples whose formula and space group are those of a crystal in the store: below 1,
     so that a model that scores well does not do so by repeating its training data."""

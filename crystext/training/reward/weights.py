@@ -36,9 +36,9 @@ def class_features(crystals: Sequence[WyckoffCrystal], kinds: Collection[str]) -
 
     Args:
         crystals: samples.
-        kinds: `elements` has the fraction of each element; `space_group`, 1 for the crystal's;
-            `sites`, 1 for the numbers of elements, of orbits and of free coordinates; `atoms`, 1
-            for the number of atoms in the primitive cell.
+        kinds: `elements` has the fraction of each element, and 1 for those that occur;
+            `space_group`, 1 for the crystal's; `sites`, 1 for the numbers of elements, of orbits
+            and of free coordinates; `atoms`, 1 for the number of atoms in the primitive cell.
     """
     return np.array([np.concatenate(_features(x, kinds)) for x in crystals], dtype=np.float64)
 
@@ -50,7 +50,7 @@ def _features(crystal: WyckoffCrystal, kinds: Collection[str]) -> list[Floats]:
     if "elements" in kinds:
         elements = np.zeros(N_ELEMENTS + 1)
         np.add.at(elements, numbers, sizes / sizes.sum())
-        parts.append(elements)
+        parts += [elements, (elements > 0).astype(np.float64)]
     if "space_group" in kinds:
         parts.append(_one_hot(crystal.space_group, N_SPACE_GROUPS))
     if "sites" in kinds:
@@ -95,26 +95,30 @@ def exponential_weights(
     sharpness: float,
     most: float,
     known_weight: float,
+    means: Floats | None = None,
 ) -> Floats:
     """Return the weight of each sample; the mean of those that are not known is 1.
 
-    Among these the weighted mean of each feature is the plain one, as far as `most` allows: weights
-    that only compare within a kind would still favour kinds whose rewards vary most.
+    Among these the weighted mean of each feature is the one in `means`, or else the plain one, as
+    far as `most` allows: weights that only compare within a kind would still favour kinds whose
+    rewards vary most.
 
     Args:
         advantage: in units of its standard deviation.
-        features: of `class_features`, which are to stay as frequent as they are.
+        features: of `class_features`, whose means are kept.
         is_known: samples that have `known_weight` whatever their reward.
         sharpness: weights are exp(sharpness * advantage), times a factor for each kind.
         most: no weight exceeds this.
         known_weight: see `is_known`.
+        means: of the features, where they are to become others; NaN where the plain one stays.
     """
     weights = np.full(len(advantage), known_weight)
     new = ~is_known
     if not new.any():
         return weights
     exponents = sharpness * advantage[new]
-    moments = features[new] - features[new].mean(axis=0)
+    plain = features[new].mean(axis=0)
+    moments = features[new] - (plain if means is None else np.where(np.isnan(means), plain, means))
     shrinkage = _SHRINKAGE / new.sum() * np.eye(features.shape[1])
     corrections = np.zeros(features.shape[1])
     chosen = _with_mean_one(exponents, most)

@@ -103,3 +103,19 @@ def test_a_kind_is_elements_space_group_sites_and_atoms() -> None:
     only_group = class_features([same, other_element, other_group], ["space_group"])
     assert (only_group[0] == only_group[1]).all()
     assert (only_group[0] != only_group[2]).any()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_kinds_become_as_frequent_as_one_says(share: float) -> None:
+    oxygen = class_features(SAMPLES, KINDS)[:, 8:9]
+    weights = exponential_weights(
+        np.random.default_rng(4).normal(0, 0.3, len(SAMPLES)),
+        oxygen,
+        NONE_KNOWN,
+        sharpness=1.5,
+        most=4.0,
+        known_weight=0.7,
+        means=np.array([share * 2 / 3]),
+    )
+    is_rutile = oxygen[:, 0] > 0
+    assert weights[is_rutile].sum() / weights.sum() == pytest.approx(share, abs=0.01)
