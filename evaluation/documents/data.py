@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from evaluation.documents.sources import current, figure, independent, made_by, named
-from evaluation.result_file import INDEPENDENT, current_results
+from evaluation.documents.sources import current, figure, independent, made_by, named, newest
+from evaluation.result_file import INDEPENDENT
 
 
 def _silently_another(outcomes: dict[str, int]) -> str:
@@ -84,7 +84,7 @@ def reference_sets() -> str:
     apart = current("reference_sets")["largest_difference"]["apart"]
     # Rounded up, for it is a bound.
     bound = math.ceil(apart * 1e4) / 1e4
-    path = current_results() / "reference_sets.json"
+    path = newest("reference_sets")
     return (
         f"Figures with these sets equal those with the original files to {bound:.4f} "
         f"{made_by(path, 'shipped_model.compare_reference_sets')}."

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from evaluation.documents.sources import Json, current, figure, made_by, table
-from evaluation.result_file import current_results
+from evaluation.documents.sources import Json, current, figure, made_by, newest, table
 
 
 @figure("discover.systems")
@@ -42,7 +41,7 @@ def summary() -> str:
 def _measured(found: Json) -> str:
     searches = [*([found["first"]] if "first" in found else []), *found.get("systems", {}).values()]
     judges = dict.fromkeys(name for search in searches for name in search["judges"])
-    path = current_results() / "discover.json"
+    path = newest("discover")
     return (
         f"The judge is {' and '.join(judges)}, and other programs shared the "
         f"{found['machine']['cores']} cores {made_by(path, 'measure.discover')}."

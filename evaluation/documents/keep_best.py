@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from evaluation.documents.sources import Json, current, figure, interval, made_by, percent, table
-from evaluation.result_file import current_results
+from evaluation.documents.sources import (
+    Json,
+    current,
+    figure,
+    interval,
+    made_by,
+    newest,
+    percent,
+    table,
+)
 
 _TITLES = {
     "as sampled": "as they come",
@@ -43,7 +51,7 @@ def summary() -> str:
     """Of how many samples, and which energies."""
     found = current("keep_best")
     counts = [found[name]["with_energy"] for name in _TITLES]
-    path = current_results() / "keep_best.json"
+    path = newest("keep_best")
     return (
         f"{found['keep']:,} were kept of the same {found['of']:,} samples of the shipped model "
         f"{made_by(path, 'measure.keep_best')}. Energies above the hull are M3GNet's after "

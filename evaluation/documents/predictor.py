@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from evaluation.documents.sources import Json, current, figure, made_by, percent, table
-from evaluation.result_file import current_results
+from evaluation.documents.sources import Json, current, figure, made_by, newest, percent, table
 
 _UNITS = {"formation_energy": "eV/atom", "band_gap": "eV", "density": "g/cm³",
           "e_above_hull": "eV/atom"}  # fmt: skip
@@ -76,7 +75,7 @@ def errors() -> str:
 def samples() -> str:
     """What the ranking says of samples."""
     report = current("predictor")
-    found, path = report["samples"], current_results() / "predictor.json"
+    found, path = report["samples"], newest("predictor")
     best, every = found["best tenth by prediction"], found["all"]
     worst = found["worst tenth by prediction"]
     return (

@@ -14,13 +14,14 @@ from evaluation.documents.sources import (
     interval,
     made_by,
     named,
+    newest,
     percent,
     published,
     read,
     report_values,
     table,
 )
-from evaluation.result_file import INDEPENDENT, current_results
+from evaluation.result_file import INDEPENDENT
 
 
 @figure("quality.table")
@@ -175,14 +176,14 @@ def self_generated() -> str:
         f"the data. Where these count as known too, {percent(newer)} of the samples are novel, "
         f"{percent(msun)} of those relaxed are below 0.1 eV/atom, unique and novel, and "
         f"{percent(low)} of the novel ones lie below 0.1 eV/atom "
-        f"{made_by(current_results() / 'own_draws.json', 'measure.own_draws')}."
+        f"{made_by(newest('own_draws'), 'measure.own_draws')}."
     )
 
 
 @figure("second_potential")
 def second_potential() -> str:
     """How CHGNet, which taught the model nothing, places the samples that M3GNet relaxed."""
-    path = current_results() / "chgnet.csv"
+    path = newest("chgnet", ".csv")
     with path.open(encoding="utf-8", newline="") as file:
         above = [row["e_above_hull_ev_per_atom"] for row in csv.DictReader(file)]
     low = sum(value != "" and float(value) < METASTABLE_EV_PER_ATOM for value in above)

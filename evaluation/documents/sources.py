@@ -45,8 +45,8 @@ def read(path: Path) -> Json:
 
 
 def current(name: str) -> Json:
-    """Read a result of the shipped weights."""
-    return read(current_results() / f"{name}.json")
+    """Read a result of the shipped weights, or else of the newest that have one (see `newest`)."""
+    return read(newest(name))
 
 
 def independent(name: str) -> Json:
@@ -54,10 +54,10 @@ def independent(name: str) -> Json:
     return read(INDEPENDENT / f"{name}.json")
 
 
-def newest(name: str) -> Path:
+def newest(name: str, suffix: str = ".json") -> Path:
     """Return the result of the shipped weights, or else of the newest weights that have one."""
     folders = [current_results(), *sorted(RESULTS.glob("*_weights-*"), reverse=True)]
-    return next(path for folder in folders if (path := folder / f"{name}.json").is_file())
+    return next(path for folder in folders if (path := folder / f"{name}{suffix}").is_file())
 
 
 def whose(path: Path) -> str:
@@ -99,8 +99,13 @@ def named(path: Path) -> str:
 
 
 def made_by(path: Path, module: str) -> str:
-    """Return the file of a figure and the command that makes it, in parentheses."""
-    return f"({named(path)}, by `python -m evaluation.{module}`)"
+    """Return the file of a figure and the command that makes it, in parentheses.
+
+    Where it is not of the weights that ship, it says so.
+    """
+    earlier = path.parent not in (current_results(), INDEPENDENT)
+    whose_weights = "; of earlier weights" if earlier else ""
+    return f"({named(path)}, by `python -m evaluation.{module}`{whose_weights})"
 
 
 def percent(value: float, digits: int = 1) -> str:

@@ -9,11 +9,11 @@ from evaluation.documents.sources import (
     figure,
     interval,
     made_by,
+    newest,
     percent,
     published,
     table,
 )
-from evaluation.result_file import current_results
 
 _ROWS = (
     ("one text, on average", "one_draw"),
@@ -43,7 +43,7 @@ def measured() -> str:
         for system in ("DiffCSP", "CrystaLLM, large", "Crystalite")
     ]
     drawn = format_count(result["test"]["targets"], "formula")
-    path = current_results() / "structure_prediction.json"
+    path = newest("structure_prediction")
     return (
         f"Of {drawn} of MP-20 test, drawn at random, with {result['draws']} texts each and 95% "
         f"intervals; energies of {result['potential']}; published: {', '.join(theirs)} "

@@ -5,8 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from evaluation.documents.sources import current, figure, losses, made_by, named, percent, table
-from evaluation.result_file import current_results
+from evaluation.documents.sources import (
+    current,
+    figure,
+    losses,
+    made_by,
+    named,
+    newest,
+    percent,
+    table,
+)
 
 PLAIN_STEPS = [(3, 500), (4, 250), (4, 500), (4, 1000), (4, 1400)]
 """Parts that knew the plain text alone, and steps whose losses are shown."""
@@ -69,7 +77,7 @@ def losses_both() -> str:
 @figure("training.smoke")
 def smoke() -> str:
     """What the smoke recipe does to the validation loss."""
-    path = current_results() / "smoke_training.jsonl"
+    path = newest("smoke_training", ".jsonl")
     lines = path.read_text(encoding="utf-8").splitlines()
     means: list[Any] = [row["loss_mean"] for row in map(json.loads, lines) if "loss_mean" in row]
     return (
@@ -102,5 +110,5 @@ def perovskites() -> str:
         f"{value(after, precision)} precision. The {found[chosen]['attempts']:,} most diverse of "
         f"{drawn:,} samples, as `--diverse` chooses them, have {value(diverse, 'recall')} recall "
         f"and {value(diverse, precision)} precision "
-        f"{made_by(current_results() / 'perovskites.json', 'measure.perovskites')}."
+        f"{made_by(newest('perovskites'), 'measure.perovskites')}."
     )
