@@ -2,9 +2,8 @@
 
 Takes the weights of a plain LLaMA and gives the results of transformers up to rounding, at lower
 cost: `kv_batch` keeps the keys and values of the texts together, logits are computed only for the
-tokens of one slot, and bfloat16 weights are laid out once as the products read them
-(`packed_linear`). Covers plain LLaMA blocks (RMS norm, rotary positions, grouped or full attention,
-SwiGLU, no bias).
+tokens of one slot, and weights are laid out once as the products read them (`packed_linear`).
+Covers plain LLaMA blocks (RMS norm, rotary positions, grouped or full attention, SwiGLU, no bias).
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import linear, rms_norm, silu
+from torch.nn.functional import rms_norm, silu
 
 from crystext.inference.packed_linear import Linear
 from crystext.models.plain_llama import PlainLlama, plain_llama_of
@@ -65,7 +64,8 @@ class CpuLlama:
         self.head = self.embedding if plain.is_tied else weights["lm_head.weight"]
         self.spare_memory: list[NDArray[Any]] = []
         """Memory that keys and values of ended texts leave to those of others."""
-        self._head_parts: dict[int, tuple[Ints, torch.Tensor]] = {}
+        self._whole_head = Linear(self.head)
+        self._head_parts: dict[int, tuple[Ints, Linear]] = {}
         """Rows of the head for some tokens, by the identity of the array of their ids."""
         self.layers = [_layer_of(weights, f"model.layers.{i}.") for i in range(plain.layers)]
         sin = plain.sin.clone()
@@ -80,14 +80,14 @@ class CpuLlama:
             hidden_B_D: the last layer's hidden states.
             ids: token ids, in an array that stays as it is: its rows of the head are kept.
         """
-        return linear(hidden_B_D, self.head if ids is None else self._head_part(ids))
+        return self._whole_head(hidden_B_D) if ids is None else self._head_part(ids)(hidden_B_D)
 
-    def _head_part(self, ids: Ints) -> torch.Tensor:
+    def _head_part(self, ids: Ints) -> Linear:
         found = self._head_parts.get(id(ids))
         if found is None:
             if len(self._head_parts) >= _MAX_HEAD_PARTS:
                 self._head_parts.clear()
-            found = self._head_parts[id(ids)] = ids, self.head[torch.from_numpy(ids)]
+            found = self._head_parts[id(ids)] = ids, Linear(self.head[torch.from_numpy(ids)])
         return found[1]
 
     def forward(

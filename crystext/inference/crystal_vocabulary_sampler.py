@@ -17,6 +17,7 @@ import torch
 from crystext.inference.cpu_llama import CpuLlama
 from crystext.inference.text_batch import TextBatch, Vocabulary, WaitingText
 from crystext.inference.types import Attempt, Request, SamplingSettings
+from crystext.runtime.device import multiplies_bfloat16
 
 if TYPE_CHECKING:
     from crystext.inference.sampling_model import SamplingModel
@@ -36,7 +37,8 @@ class BatchSampler:
         """
         self.settings, self.tokenizer, self.vocabulary = settings, model.tokenizer, vocabulary
         self.pieces = {i: piece for piece, i in model.tokenizer.get_vocab().items()}
-        self.llama = CpuLlama(model.network, torch.bfloat16)
+        dtype = torch.bfloat16 if multiplies_bfloat16() else torch.float32
+        self.llama = CpuLlama(model.network, dtype)
 
     def draw(
         self,

@@ -3,7 +3,9 @@
 oneDNN multiplies bfloat16 matrices in a layout of its own, into which PyTorch's `linear` converts
 the weights at every call. For a few rows the conversion costs as much as the product. Here weights
 are converted once, by the operators that TorchInductor compiles linear layers to; the products are
-the same to the bit. Without oneDNN, or in another type, `linear` is called.
+the same to the bit. Those of float32 matrices are not: PyTorch's `linear` has MKL multiply them,
+which rounds a row differently among other numbers of rows, and oneDNN does not. Without oneDNN, or
+in another type, `linear` is called.
 """
 
 from __future__ import annotations
@@ -33,11 +35,11 @@ class Linear:
 
 def _packed(weight: torch.Tensor) -> Any:
     """Return a weight in the layout of oneDNN; None where it is not multiplied there."""
-    if weight.dtype != torch.bfloat16 or weight.device.type != "cpu":
+    if weight.dtype not in (torch.bfloat16, torch.float32) or weight.device.type != "cpu":
         return None
     operators = torch.ops.mkldnn
     try:
-        if not operators._is_mkldnn_bf16_supported():
+        if weight.dtype == torch.bfloat16 and not operators._is_mkldnn_bf16_supported():
             return None
         packed = operators._reorder_linear_weight(weight.contiguous(), _LIKELY_ROWS)
         # A version whose operators take other arguments is found out here.

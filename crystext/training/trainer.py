@@ -38,6 +38,7 @@ from crystext.training.distributed import (
     check_machine,
     is_sharded,
     make_accelerator,
+    precision_notes,
     prepare_module,
     shard_name,
     tracker_config,
@@ -169,7 +170,8 @@ class Trainer:
             if self.recipe.trackers:
                 config = tracker_config(self.recipe)
                 self.accelerator.init_trackers("crystext", config=config)
-            for sentence in (*self.data.notes, *self.datasets.warnings()):
+            notes = precision_notes(self.recipe, self.device)
+            for sentence in (*notes, *self.data.notes, *self.datasets.warnings()):
                 progress.print_line(sentence)
             progress.print_line(
                 f"{self.steps:,} steps of {self.batch_size:,} examples, {self.data.count:,} "
