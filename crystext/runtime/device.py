@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -31,7 +31,7 @@ def multiplies_bfloat16() -> bool:
     it, at a quarter of the speed of float32. Processors of other kinds are not told apart.
     """
     # Newer than the oldest torch that is supported.
-    can = getattr(torch.cpu, "get_capabilities", dict)()
+    can: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     if can.get("architecture") != "x86_64":
         return True
     return bool(can.get("avx512_bf16") or can.get("amx_bf16"))
