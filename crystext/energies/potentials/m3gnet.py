@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crystext.energies.corrections import EnergyCorrection
 from crystext.energies.known_energies import MGO, MOS, NACL, SI, SRTIO3
@@ -214,18 +214,20 @@ def _batch_energies(network: torch.nn.Module) -> EnergiesOfBatch:
     from matgl.ext.ase import Atoms2Graph
     from torch_geometric.data import Batch
 
-    converter = Atoms2Graph(network.model.element_types, network.model.cutoff)  # type: ignore[union-attr,arg-type]
+    # Its own attributes are unknown to torch's types.
+    potential: Any = network
+    converter = Atoms2Graph(potential.model.element_types, potential.model.cutoff)
 
     def energies(many: Sequence[Atoms]) -> list[float]:
         graphs, lattices, _ = zip(*map(converter.get_graph, many), strict=True)
         lattice_B_3_3 = torch.cat([lattice.reshape(1, 3, 3) for lattice in lattices])
-        flags = network.calc_forces, network.calc_stresses
-        network.calc_forces = network.calc_stresses = False
+        flags = potential.calc_forces, potential.calc_stresses
+        potential.calc_forces = potential.calc_stresses = False
         try:
             with torch.no_grad():
-                energy, *_ = network(Batch.from_data_list(list(graphs)), lattice_B_3_3)
+                energy, *_ = potential(Batch.from_data_list(list(graphs)), lattice_B_3_3)
         finally:
-            network.calc_forces, network.calc_stresses = flags
+            potential.calc_forces, potential.calc_stresses = flags
         found: list[float] = energy.cpu().reshape(-1).tolist()
         return found
 
