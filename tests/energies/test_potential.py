@@ -91,6 +91,17 @@ def test_a_calculator_without_a_stress_is_refused_before_it_relaxes():
         )
 
 
+def test_energies_alone_are_those_that_come_with_forces(weights):
+    potential = load_m3gnet(weights)
+    assert potential.evaluate is not None
+    assert potential.energies is not None
+    atoms = [to_atoms(crystal) for crystal in (NACL, SRTIO3)]
+    alone = potential.energies(atoms)
+    assert alone == pytest.approx([float(x["energy"]) for x in potential.evaluate(atoms)])
+    # Forces are there again afterwards.
+    assert potential.evaluate(atoms)[0]["forces"].shape == (len(atoms[0]), 3)
+
+
 def test_the_cutoffs_are_those_of_the_networks(weights):
     assert load_m3gnet(weights).cutoff == 5.0
     assert load_potential("chgnet").cutoff == 6.0
