@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+CPU = torch.device("cpu")
+
+
 def move_to_gpu(network: nn.Module) -> None:
     """Move a network to a GPU if there is one and it is not there yet.
 
@@ -24,12 +27,17 @@ def move_to_gpu(network: nn.Module) -> None:
     network.to(torch.device("cuda", place % torch.cuda.device_count()))
 
 
-def multiplies_bfloat16() -> bool:
-    """Return whether the processor has instructions for bfloat16, or may have.
+def multiplies_bfloat16(device: torch.device = CPU) -> bool:
+    """Return whether a device has instructions for bfloat16, or may have.
 
     Without them oneDNN (of torch 2.13) still multiplies bfloat16 on x86, and says that it supports
-    it, at a quarter of the speed of float32. Processors of other kinds are not told apart.
+    it, at a quarter of the speed of float32; older GPUs emulate it. Processors that are not x86
+    and accelerators that are not CUDA's are not told apart.
     """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return True
     # Newer than the oldest torch that is supported.
     can: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     if can.get("architecture") != "x86_64":

@@ -13,7 +13,6 @@ from torch import nn
 
 from crystext.errors import SettingError
 from crystext.models.network import is_sharded as launched_sharded
-from crystext.runtime.device import multiplies_bfloat16
 from crystext.training.ema import trainable_parameters
 from crystext.training.log import check_trackers
 from crystext.training.objectives import LossModule
@@ -51,16 +50,6 @@ def check_machine(recipe: Recipe) -> None:
             )
     if faults:
         raise SettingError("the recipe does not work here:\n  " + "\n  ".join(faults))
-
-
-def precision_notes(recipe: Recipe, device: torch.device) -> tuple[str, ...]:
-    """Return a sentence where the recipe's precision is slow on this processor."""
-    if recipe.precision != "bf16" or device.type != "cpu" or multiplies_bfloat16():
-        return ()
-    return (
-        "this processor has no instructions for bfloat16: precision=fp32 trains faster here, with "
-        "other rounding",
-    )
 
 
 def make_accelerator(recipe: Recipe, out: Path) -> Accelerator:

@@ -19,6 +19,9 @@ from crystext.runtime.files import explain_os_errors, write_text
 from crystext.runtime.progress import Progress
 from crystext.training.recipe import Recipe
 
+RECIPE_FILE = "recipe.yaml"
+"""Of a run: its recipe, with all defaults filled in."""
+
 _TIMED_STEPS = 50
 """Number of steps from which the remaining time is estimated."""
 

@@ -93,7 +93,9 @@ class Recipe(StrictModel):
     (`models.architectures.residual_dropout`); adapters have their own, `model.lora.dropout`."""
     model: ModelSettings
     optim: OptimSettings
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Of matrix products; weights and optimizers are float32 in any case. auto: bf16 where the
+    device calculates faster in it, else fp32 (see `training.precision`)."""
     compile: bool = False
     """Compile the model with torch.compile; needs a C++ compiler and pays off after some
     minutes."""

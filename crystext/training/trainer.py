@@ -38,7 +38,6 @@ from crystext.training.distributed import (
     check_machine,
     is_sharded,
     make_accelerator,
-    precision_notes,
     prepare_module,
     shard_name,
     tracker_config,
@@ -46,6 +45,7 @@ from crystext.training.distributed import (
 from crystext.training.ema import set_trainable_weights, swapped_weights, trainable_parameters
 from crystext.training.example_stream import TrainingRow
 from crystext.training.log import (
+    RECIPE_FILE,
     TrainingLog,
     TrainingProgress,
     format_scores,
@@ -57,6 +57,7 @@ from crystext.training.loss_plot import plot_losses
 from crystext.training.objectives import Objective
 from crystext.training.optimizers import make_optimizers, set_learning_rate
 from crystext.training.packing import split_micro_batches
+from crystext.training.precision import precision_notes, with_precision
 from crystext.training.property_task import property_task
 from crystext.training.recipe import Recipe
 from crystext.training.regression_objective import RegressionObjective
@@ -94,11 +95,12 @@ class Trainer:
             out: its folder.
             data: records in memory; None reads those of the recipe.
         """
-        self.recipe, self.out = recipe, out
+        self.out = out
         self.folder = RunFolder(out, "a training run")
         check_machine(recipe)
         self.data = read_data(recipe) if data is None else data
         self.accelerator = make_accelerator(recipe, out)
+        self.recipe = recipe = with_precision(recipe, out, self.accelerator)
         self.device, optim = self.accelerator.device, recipe.optim
         self.property_task = property_task(recipe, self.data)
         self.objective = make_objective(recipe, self.data, self.property_task, self.device)
@@ -165,7 +167,7 @@ class Trainer:
         with TrainingProgress(Console(quiet=True) if not main else console, self.steps) as progress:
             self._restore_checkpoint(progress)
             if main:
-                write_recipe(self.recipe, self.out / "recipe.yaml")
+                write_recipe(self.recipe, self.out / RECIPE_FILE)
                 self.folder.record_start({"step": self.step})
             if self.recipe.trackers:
                 config = tracker_config(self.recipe)
