@@ -34,7 +34,7 @@ from crystext.generation.sampling_run import SamplingRun, make_sampling_run
 from crystext.inference.generate import TextGenerator
 from crystext.inference.threads import single_thread_if_small
 from crystext.inference.types import DEFAULT_CONSTRAINTS
-from crystext.io.read import as_crystal
+from crystext.io.read import as_crystal, as_crystals
 from crystext.io.read.partial_structures import PartialStructure, as_partial_structure
 from crystext.models.layout import SHIPPED, ModelFolder, open_model
 from crystext.runtime.progress import iter_with_progress, progress_bar
@@ -400,7 +400,7 @@ class CrystalLM:
         fmt = self.model.format if format is None else get_format(format)
         properties = prompt_properties(parse_conditions(conditions))
         prompt = generation_prompt(self.prompts, properties, fmt)
-        taken = [as_crystal(crystal) for crystal in crystals]
+        taken = as_crystals(crystals)
         if self._scorer is None:
             from crystext.inference.likelihood import LikelihoodScorer
 

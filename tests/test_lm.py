@@ -124,6 +124,8 @@ def test_samples_come_as_they_are_drawn(lm: CrystalLM) -> None:
         ({"composition": "NaCk"}, "Ck"),
         ({"space_group": 231}, "231"),
         ({"temperature": -1}, "temperature of -1"),
+        ({"oxidation": {"P": []}}, "P has no states"),
+        ({"format": 3}, "no format is called 3"),
         ({"n": 0}, "0 crystals"),
         ({"max_attempts_per_sample": 0}, "0 attempts per sample"),
         ({"batch_size": 0}, "batch size of 0"),
@@ -204,6 +206,36 @@ def test_a_score_is_the_same_for_whatever_holds_the_crystal(lm: CrystalLM, tmp_p
     # Half-way between two texts, a length may be rounded either way.
     expected = pytest.approx([lm.score(QUARTZ).total] * 4, rel=2e-3)
     assert [score.total for score in scores] == expected
+    assert lm.score_all(path)[0].total == scores[3].total
+    with pytest.raises(InputError, match="expected a list of crystals"):
+        lm.score_all(None)  # type: ignore[arg-type]
+
+
+def test_explaining_takes_one_name_for_a_list_and_suggests_options(lm: CrystalLM) -> None:
+    with pytest.raises(SettingError, match="Did you mean 'potentials'"):
+        lm.explain(QUARTZ, potential="chgnet")  # type: ignore[call-arg]
+    with pytest.raises(InputError, match="no-such-set"):
+        lm.explain(QUARTZ, known_crystals="no-such-set")
+    with pytest.raises(ModelError, match="'no-such-potential'"):
+        lm.explain(QUARTZ, potentials="no-such-potential")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"properties": []}, "the properties are"),
+        ({"properties": 5}, "the properties are 5"),
+        ({"properties": "hardness"}, "does not predict 'hardness'"),
+        ({"views": 1.5}, "views is 1.5"),
+        ({"views": 0}, "views is 0; expected 1 or more"),
+    ],
+    ids=str,
+)
+def test_predictions_that_make_no_sense_are_refused(
+    lm: CrystalLM, wrong: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        lm.predict("SrTiO3", **wrong)
 
 
 def test_a_score_depends_on_what_the_prompt_says(lm: CrystalLM) -> None:

@@ -84,6 +84,8 @@ def _entries(value: Any, faults: list[str]) -> Iterable[tuple[str, str]]:
     if isinstance(value, Mapping):
         for symbol, states in value.items():
             several = states if isinstance(states, list | tuple | set | frozenset) else [states]
+            if not several:
+                faults.append(f"{symbol} has no states; {_EXPECTED}")
             for state in several:
                 yield str(symbol), str(state)
         return

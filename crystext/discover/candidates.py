@@ -17,6 +17,7 @@ from crystext.discover.history import Candidate
 from crystext.energies.extended_hull import (
     UnseatedPhase,
     decomposition_without,
+    energy_on,
     extend_hull,
     unseated_phases,
 )
@@ -66,7 +67,7 @@ def rank_candidates(
             RankedCandidate(
                 rank,
                 candidate,
-                max(0.0, record.e_form - height),
+                max(0.0, energy_on(extended, hull, amounts, record.e_form) - height),
                 decomposition_without(extended, formula, amounts),
                 agreement([judge.e_above_hull for judge in candidate.relaxed.judges], below),
             )

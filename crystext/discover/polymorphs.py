@@ -116,42 +116,51 @@ def polymorphs(search: Search, ranked: Sequence[RankedCandidate]) -> list[Formul
     ]
 
 
+_Key = tuple[str, str]
+"""Of a crystal: `_KNOWN` or `_DRAWN`, and its name, which a known crystal may share with a text."""
+
+_KNOWN, _DRAWN = "known", "drawn"
+
+
 class _TextCounts:
     """How often each crystal was drawn, and how probable its texts are."""
 
     def __init__(self, search: Search) -> None:
         history = search.history
         self._known_crystals = search.tools.known_crystals
-        self._texts: Counter[str] = Counter()
-        self._log_probabilities: dict[str, float] = {}
-        self._energies: dict[str, float] = {}
+        self._texts: Counter[_Key] = Counter()
+        self._log_probabilities: dict[_Key, float] = {}
+        self._energies: dict[_Key, float] = {}
         again = {
             row.index: row.nearest_known
             for row in history.relaxed
             if row.outcome is Outcome.RELAXED_KNOWN and row.nearest_known is not None
         }
         for text in history.texts.values():
-            if text.outcome in (Outcome.DUPLICATE, Outcome.KNOWN):
-                self._add(text.message, text.log_probability)
+            if text.outcome is Outcome.KNOWN:
+                self._add((_KNOWN, text.message), text.log_probability)
+            elif text.outcome is Outcome.DUPLICATE:
+                self._add((_DRAWN, text.message), text.log_probability)
             elif text.outcome is Outcome.WAITING:
-                self._add(str(text.index), text.log_probability)
+                self._add((_DRAWN, str(text.index)), text.log_probability)
         for row in history.relaxed:
             if (name := again.get(row.index)) is not None:
-                self._add(name, history.texts[row.index].log_probability)
+                key = (_KNOWN, name)
+                self._add(key, history.texts[row.index].log_probability)
                 if row.above_hull is not None:
-                    lowest = self._energies.get(name, row.above_hull)
-                    self._energies[name] = min(lowest, row.above_hull)
+                    lowest = self._energies.get(key, row.above_hull)
+                    self._energies[key] = min(lowest, row.above_hull)
 
-    def _add(self, name: str, log_probability: float) -> None:
-        self._texts[name] += 1
-        best = self._log_probabilities.get(name, log_probability)
-        self._log_probabilities[name] = max(best, log_probability)
+    def _add(self, key: _Key, log_probability: float) -> None:
+        self._texts[key] += 1
+        best = self._log_probabilities.get(key, log_probability)
+        self._log_probabilities[key] = max(best, log_probability)
 
     def candidate(self, row: RankedCandidate) -> Polymorph:
         """Return a candidate; its duplicates name its text, or itself as it was relaxed."""
         candidate = row.candidate
-        names = (str(candidate.sample.index), candidate.name)
-        values = [x for x in map(self._log_probabilities.get, names) if x is not None]
+        keys = ((_DRAWN, str(candidate.sample.index)), (_DRAWN, candidate.name))
+        values = [x for x in map(self._log_probabilities.get, keys) if x is not None]
         return Polymorph(
             candidate.sample.formula or "",
             None,
@@ -162,7 +171,7 @@ class _TextCounts:
             len(candidate.crystal),
             candidate.above_hull,
             max(values, default=candidate.sample.log_probability),
-            sum(self._texts[name] for name in names),
+            sum(self._texts[key] for key in keys),
         )
 
     def known_polymorphs(self, formula: str) -> list[Polymorph]:
@@ -172,7 +181,8 @@ class _TextCounts:
         for name, crystal in self._known_crystals.with_elements(elements):
             if reduced_formula(crystal.numbers) != formula or name in found:
                 continue
-            again = self._texts[name] > 0
+            key = (_KNOWN, name)
+            again = self._texts[key] > 0
             found[name] = Polymorph(
                 formula,
                 None,
@@ -181,9 +191,9 @@ class _TextCounts:
                 name,
                 find_space_group(crystal),
                 len(crystal),
-                self._energies.get(name),
-                self._log_probabilities.get(name),
-                self._texts[name],
+                self._energies.get(key),
+                self._log_probabilities.get(key),
+                self._texts[key],
             )
         return list(found.values())
 

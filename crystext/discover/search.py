@@ -27,6 +27,7 @@ from crystext.discover.records import Round, parse_round
 from crystext.discover.rounds import run_round
 from crystext.discover.settings import Budget
 from crystext.discover.tools import Report, SearchTools
+from crystext.energies.potentials import potential_identity
 from crystext.errors import RunError, SettingError
 from crystext.models.digest import model_hash
 from crystext.runtime.files import write_text
@@ -35,6 +36,9 @@ from crystext.runtime.processes import Workers
 from crystext.runtime.run_folder import JsonLines, RunFolder
 
 ROUNDS_FOLDER, TIMES_FILE = "rounds", "times.jsonl"
+
+CHECKSUMS = ("potentials_sha256", "hulls_sha256")
+"""Of what may change under its name: a potential's weights or code, a hull's energies."""
 
 _ROUND_EXPECTED = "a JSON object of a round: an arm, a text or a relaxed crystal"
 
@@ -133,9 +137,11 @@ class Search:
         folder = run_folder(self.out)
         check_folder(self.out)
         identity = self.identity()
-        folder.check_settings(identity)
+        # A search of version 0.1 has none, and goes on.
+        absent = [name for name in CHECKSUMS if name not in (folder.settings() or identity)]
+        folder.check_settings(identity, ignored=absent)
         with folder.locked(), folder.writing():
-            folder.check_settings(identity)
+            folder.check_settings(identity, ignored=absent)
             folder.write_settings(identity)
             folder.record_start({"rounds_before": len(list(_round_files(self.out)))})
             yield
@@ -143,13 +149,14 @@ class Search:
     def identity(self) -> dict[str, Any]:
         """Return everything that the rounds depend on, as JSON values."""
         tools = self.tools
-        first = tools.judges[0]
         return {
             "model": tools.sampler.files.source,
             "model_sha256": model_hash(tools.sampler.files.path),
             **tools.settings.values(),
             "potentials": [judge.name for judge in tools.judges],
-            "hull": first.hull.name,
+            "potentials_sha256": [potential_identity(judge.source) for judge in tools.judges],
+            "hull": tools.judges[0].hull.name,
+            "hulls_sha256": [judge.hull.digest for judge in tools.judges],
             "known_sha256": tools.known_crystals.identity,
         }
 
@@ -192,6 +199,7 @@ def run_folder(out: Path) -> RunFolder:
         option_names={
             "model_sha256": None,
             "known_sha256": None,
+            **dict.fromkeys(CHECKSUMS),
             "potentials": "--potential",
             "shipped_known": "--no-shipped",
         },

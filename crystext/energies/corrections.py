@@ -9,6 +9,7 @@ atom, and so are energies of a potential trained on corrected ones that are corr
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ from crystext.structures.crystal import Crystal
 from crystext.structures.properties import reduced_formula
 
 if TYPE_CHECKING:
+    from pymatgen.core.sites import PeriodicSite
+    from pymatgen.core.structure import Structure
     from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 
 
@@ -62,16 +65,18 @@ def mp2020_correction(crystal: Crystal) -> float:
 
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-    hubbards = _hubbards(crystal)
-    entry = ComputedStructureEntry(
-        crystal.structure,
-        0.0,
-        parameters={"run_type": "GGA+U" if hubbards else "GGA", "hubbards": hubbards},
-        data={"oxidation_states": _oxidation_states(crystal)},
-    )
     with warnings.catch_warnings():
-        # It warns for every alloy that no oxidation states were guessed.
+        # pymatgen warns that helium has no electronegativity, and for every alloy that no oxidation
+        # states were guessed.
         warnings.simplefilter("ignore")
+        structure = crystal.structure.get_sorted_structure(key=_electronegativity)
+        hubbards = _hubbards(structure)
+        entry = ComputedStructureEntry(
+            structure,
+            0.0,
+            parameters={"run_type": "GGA+U" if hubbards else "GGA", "hubbards": hubbards},
+            data={"oxidation_states": _oxidation_states(crystal)},
+        )
         return float(sum(x.value for x in _scheme().get_adjustments(entry)))
 
 
@@ -115,11 +120,25 @@ def _scheme() -> MaterialsProject2020Compatibility:
     return MaterialsProject2020Compatibility(check_potcar=False)
 
 
-def _hubbards(crystal: Crystal) -> dict[str, float]:
-    """Return the U in eV of Materials Project's settings for a crystal, by element."""
-    from pymatgen.core.periodic_table import Element
+def _hubbards(structure: Structure) -> dict[str, float]:
+    """Return the U in eV of Materials Project's settings for a crystal, by element.
+
+    Args:
+        structure: sorted by `_electronegativity`.
+    """
     from pymatgen.io.vasp.sets import MPRelaxSet
 
-    anion = max(set(crystal.symbols), key=lambda symbol: Element(symbol).X)
-    table = MPRelaxSet.CONFIG["INCAR"]["LDAUU"].get(anion, {})
-    return {symbol: table[symbol] for symbol in set(crystal.symbols) if table.get(symbol)}
+    symbols = [element.symbol for element in structure.composition.elements]
+    table = MPRelaxSet.CONFIG["INCAR"]["LDAUU"].get(symbols[-1], {})
+    return {symbol: table[symbol] for symbol in symbols if table.get(symbol)}
+
+
+def _electronegativity(site: PeriodicSite) -> float:
+    """Return the electronegativity of a site's element, and that of helium, neon and argon as 0.
+
+    pymatgen has NaN for them. The scheme sorts a crystal's elements by it, takes the last one for
+    the anion, and refuses values of U that are not those of its choice; after a NaN, what is last
+    depends on the order that the elements came in.
+    """
+    found = float(site.specie.X)
+    return 0.0 if math.isnan(found) else found

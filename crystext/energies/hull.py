@@ -19,6 +19,8 @@ those of phases; so a hull records which energies may be compared with it.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -110,6 +112,24 @@ class Hull:
     _phases_by_composition: dict[tuple[tuple[int, int | float], ...], SystemPhases] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its energies, whatever its name: hulls that share one place crystals alike."""
+        compounds = self.compounds
+        references = sorted(self.references.items())
+        parts = [json.dumps(references).encode()]
+        parts += [
+            array.tobytes()
+            for array in (
+                compounds.starts,
+                compounds.elements,
+                compounds.amounts,
+                compounds.energies,
+                compounds.height_only,
+            )
+        ]
+        return hashlib.sha256(b"".join(parts)).hexdigest()
 
     def __repr__(self) -> str:
         """Say what the hull holds; its energies would be a hundred thousand numbers."""

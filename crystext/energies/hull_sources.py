@@ -36,7 +36,6 @@ import gzip
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -185,8 +184,9 @@ def save_hull(
     """Write a table of phases that `open_hull` reads, whole or not at all, and return the hull.
 
     Args:
-        phases: formulas and energies in eV/atom, corrections included. Only those on the hull are
-            written, since the others change no distance.
+        phases: formulas and energies in eV/atom, corrections included. The lowest of each formula
+            is written, on the hull or not: those off it change no distance, but they are evidence
+            of how well a chemical system is known (`energies.hull.Evidence`).
         out: a path that ends in `.parquet`.
         name: of the hull, in reports.
         date: of the energies.
@@ -200,25 +200,15 @@ def save_hull(
     lowest: dict[str, float] = {}
     for formula, energy in phases:
         lowest[formula] = min(energy, lowest.get(formula, math.inf))
-    told = partial(hull_of_phases, name=name, date=date, potential=potential, sources=(out.name,))
-    of_all = told(lowest.items())
-    lowest = {f: e for f, e in lowest.items() if _is_on_hull(of_all, _element_amounts(f), e)}
-    made = told(lowest.items())
+    made = hull_of_phases(
+        lowest.items(), name=name, date=date, potential=potential, sources=(out.name,)
+    )
     about = json.dumps({"name": name, "date": date, "potential": potential}).encode()
     table = pa.table(
         {"formula": list(lowest), "energy_ev_per_atom": list(lowest.values())}
     ).replace_schema_metadata({_METADATA_KEY: about})
     write_parquet(out, table)
     return made
-
-
-def _is_on_hull(hull: Hull, amounts: Mapping[str, float], energy: float) -> bool:
-    """Return whether a phase lies on a hull; energies in eV/atom."""
-    height = hull.energy(amounts)
-    if height is None:
-        return False
-    elements = sum(amount * hull.references[symbol] for symbol, amount in amounts.items())
-    return energy - elements / sum(amounts.values()) <= height + _ON_HULL_EV_PER_ATOM
 
 
 def _read_file(path: Path, of: str | None) -> Hull:

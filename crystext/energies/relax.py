@@ -5,7 +5,7 @@ positions and cell together (in the variables of its FrechetCellFilter), until n
 0.1 eV/Å, at most 500 steps.
 
 What goes wrong otherwise: a crystal that cannot be relaxed is not stable, and leaving it out makes
-every proportion too large. So each crystal gets an outcome. Atoms within 1 Å, or less than 4 Å^3
+every proportion too large. So each crystal gets an outcome. Atoms within 0.7 Å, or less than 4 Å^3
 per atom, make neighbour lists that cost minutes: such a crystal is refused before the potential is
 called. So is one with an isolated atom (see `neighbours`), which would seem to converge in zero
 steps.

@@ -294,7 +294,11 @@ def _read_frames(path: Path) -> tuple[list[RelaxedStructure], dict[str, str]]:
                 rows.append(RelaxedStructure.failed(name, UNREADABLE, str(error)))
                 continue
             if math.isfinite(energy):
-                rows.append(RelaxedStructure(crystal, name=name, energy=energy))
+                said_so = atoms.info.get("converged")
+                converged = None if said_so is None else bool(said_so)
+                rows.append(
+                    RelaxedStructure(crystal, name=name, energy=energy, converged=converged)
+                )
             else:
                 rows.append(
                     RelaxedStructure(

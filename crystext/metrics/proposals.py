@@ -5,13 +5,15 @@
     METRe at k      = #{t : one of the first k proposals for a target of t's formula fits t}
                       / number of targets
 
-The match rate and the RMSE are those of CDVAE and DiffCSP (Jiao et al., arXiv:2309.04475), and
-whether two crystals fit is told in `structure_prediction`. METRe (Martirossyan et al.,
-arXiv:2509.12178) is fair to polymorphs: two crystals of one formula are asked for by the same
-request, so a proposal made for one counts where it fits the other.
+The match rate and the RMSE are those of CDVAE and DiffCSP (Jiao et al., arXiv:2309.04475): two
+crystals fit where `structure_prediction.rms_distance` finds a distance, for which the RMS of the
+atoms' distances is at most the tolerance. pymatgen's `StructureMatcher.fit` is stricter, since it
+asks this of the largest of them; with it a match rate is not the published one. METRe
+(Martirossyan et al., arXiv:2509.12178) is fair to polymorphs: two crystals of one formula are asked
+for by the same request, so a proposal made for one counts where it fits the other.
 
-Proposals for one target that fit each other are one group: each joins the first group whose first
-member it fits, as in `uniqueness`.
+Proposals for one target that are the same crystal, by `fit`, are one group: each joins the first
+group whose first member it fits, as in `uniqueness`.
 
 What goes wrong otherwise: a match rate at 20 counts a generator that proposes one crystal twenty
 times like one that proposes twenty, and says nothing of which of them a user would take: the rate
@@ -21,6 +23,7 @@ at 1 after ranking does.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from math import comb
 from typing import NamedTuple
 
@@ -103,21 +106,22 @@ def _match_formula(
                 rows[-1].append(len(crystals))
                 crystals.append(proposal)
     peers = FormulaGroup.of_crystals(crystals, tolerances)
+
+    def distance(t: int, row: int | None) -> float | None:
+        # Pairs that cannot fit for their lengths are told without the matcher.
+        if row is None or not peers.candidates(t, [row]):
+            return None
+        return rms_distance(crystals[row], crystals[t], tolerances)
+
     matches = []
     for t, own in enumerate(rows):
-        distances = [
-            rms_distance(crystals[row], crystals[t], tolerances)
-            if row is not None and peers.match(t, row)
-            else None
-            for row in own
-        ]
+        distances = [distance(t, row) for row in own]
         others = [other for u, other in enumerate(rows) if u != t]
         earliest = [k for k, distance in enumerate(distances) if distance is not None][:1]
         for other in others:
             end = min(earliest, default=len(other))
-            earliest += [
-                k for k, row in enumerate(other[:end]) if row is not None and peers.match(t, row)
-            ][:1]
+            places = (k for k, row in enumerate(other[:end]) if distance(t, row) is not None)
+            earliest += list(islice(places, 1))
         matches.append(
             TargetMatches(
                 tuple(distances), tuple(_first_of_group(own, peers)), min(earliest, default=None)

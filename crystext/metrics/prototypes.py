@@ -4,8 +4,10 @@ The prototype of a crystal is its space group with the Wyckoff letters of each e
 elements are: rock salt is 225 with one element on a and another on b. Two crystals have the same
 prototype if their letters agree for some choice of the cell's origin and axes
 (`structures.wyckoff.normalizer`). Free coordinates and cell lengths are not compared, as in the
-labels of AFLOW (Mehl et al., Comput. Mater. Sci. 136, S1 (2017)): a new prototype is new for
-certain, and a known one is at least of the same symmetry and site occupation.
+labels of AFLOW (Mehl et al., Comput. Mater. Sci. 136, S1 (2017)): a known prototype is at least of
+the same symmetry and site occupation, and a new one is new for certain, but for triclinic and
+monoclinic groups. There the standard axes are chosen by their lengths, so that a strained copy may
+have other letters, and count as new.
 
 What goes wrong otherwise: a crystal that matches nothing known may still be a known structure in
 which one element is exchanged for its neighbour in the periodic table, which a search without a

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from crystext.errors import ModelError
+from crystext.errors import ModelError, SettingError
 from crystext.inference.applicability import (
     COMPOSITIONS_FILE,
     Applicability,
@@ -25,6 +25,7 @@ from crystext.predict.base import Predictions, Predictor
 from crystext.predict.baselines.fitting import Answers, check_properties, scatter
 from crystext.predict.materials import as_records
 from crystext.predict.prediction_table import prediction_table
+from crystext.runtime.validate_numbers import whole_number
 from crystext.structures.record import Record
 from crystext.tasks.representations import preferred_text
 
@@ -89,6 +90,9 @@ class TrainedPredictor(Predictor, Generic[Model, Reading]):
             seed: of the equivalent texts.
         """
         names = check_properties(self.properties, properties)
+        count = self.views if views is None else whole_number("views", views)
+        if count < 1:
+            raise SettingError(f"views is {count}; expected 1 or more")
         texts = self._texts(records)
         problems = tuple(
             next((problem for *_, problem in of_record if problem), "")
@@ -99,7 +103,7 @@ class TrainedPredictor(Predictor, Generic[Model, Reading]):
         texts = {inputs: list(compress(rows, valid)) for inputs, rows in texts.items()}
         rng = np.random.default_rng(seed)
         readings: list[dict[str, Reading]] = []
-        for view in range(views or self.views):
+        for view in range(count):
             if view:
                 texts = self._texts(readable, rng)
             for model, settings in self._models:

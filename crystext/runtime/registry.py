@@ -84,7 +84,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
         if name not in self:
             raise SettingError(
                 f"no {self.kind} is called {name!r}; there are {', '.join(self)}."
-                + did_you_mean(name, self)
+                + did_you_mean(str(name), self)
             )
         return self[name]
 

@@ -157,7 +157,8 @@ def repair_numbers(
         is_strict: whether their line is in the strict form.
         wrap: whether they are coordinates, which are wrapped into [0, 1).
     """
-    values = [float(word) for word in words]
+    # -0.0 is 0, and would be printed with its sign.
+    values = [float(word) + 0.0 for word in words]
     outside = wrap and any(not 0 <= x < 1 for x in values)
     if is_strict and not outside:
         return words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import signal
 import subprocess
 import sys
@@ -14,8 +15,9 @@ import pytest
 from crystext import CrystalLM
 from crystext.discover.outputs import COLUMNS
 from crystext.discover.records import Outcome
-from crystext.discover.search import Ending
+from crystext.discover.search import CHECKSUMS, Ending
 from crystext.discover.settings import Budget
+from crystext.energies.hull_sources import open_hull, save_hull
 from crystext.errors import RunError, SettingError
 from crystext.io.read import as_crystal
 from crystext.structures.matching import DIFFCSP_TOLERANCES, is_same, reduce_for_matching
@@ -168,3 +170,19 @@ def test_a_check_of_the_user_applies_before_and_after(emt_hull):
 def test_an_unknown_keyword_names_the_nearest():
     with pytest.raises(SettingError, match="Did you mean 'chemical_system'"):
         CrystalLM.open("shipped").discover(chemical_sytem="Li-O")
+
+
+def test_a_hull_that_changed_under_its_name_is_refused(emt_hull, first_round, tmp_path):
+    other = tmp_path / emt_hull.name
+    about = open_hull(emt_hull)
+    phases = [*about.references.items(), ("CuAu", -9.0)]
+    save_hull(phases, other, name=about.name, date=about.date, potential=about.potential)
+    with pytest.raises(RunError, match="hulls_sha256"):
+        list(open_emt_search(other, first_round).run(Budget(1)))
+
+
+def test_a_search_without_checksums_of_its_hull_goes_on(emt_hull, first_round):
+    path = first_round / "settings.json"
+    settings = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in settings.items() if k not in CHECKSUMS}))
+    assert list(open_emt_search(emt_hull, first_round).run(Budget(None, None, 1)))

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+from pymatgen.core.composition import Composition
 
-from crystext.energies.extended_hull import decomposition_without, extend_hull, unseated_phases
+from crystext.energies.extended_hull import (
+    UnseatedPhase,
+    decomposition_without,
+    energy_on,
+    extend_hull,
+    unseated_phases,
+)
 from crystext.energies.hull_sources import hull_of_phases, open_hull
 
 PHASES = [("Na", -1.0), ("Cl", -2.0), ("NaCl", -3.5), ("NaCl3", -2.9)]
@@ -45,3 +53,28 @@ def test_the_shipped_hull_is_unchanged_without_further_phases():
         assert after.mixture.energy == pytest.approx(before.mixture.energy, abs=1e-9)
         assert str(after.mixture) == str(before.mixture)
     assert unseated_phases(hull, part) == []
+
+
+def test_a_lower_phase_of_an_element_raises_what_stands_above_it(hull):
+    polymorph = ({"Na": 1}, -0.5)
+    after = extend_hull(hull, ["Na", "Cl"], [polymorph])
+    diagram = PhaseDiagram(
+        [
+            PDEntry(formula, energy * Composition(formula).num_atoms)
+            for formula, energy in [*PHASES, ("Na", -1.5)]
+        ]
+    )
+    for formula, energy in PHASES:
+        amounts = Composition(formula).get_el_amt_dict()
+        entry = PDEntry(formula, energy * Composition(formula).num_atoms)
+        total = sum(amounts.values())
+        formation = energy - sum(n * hull.references[s] for s, n in amounts.items()) / total
+        above = energy_on(after, hull, amounts, formation) - after.energy(amounts)
+        assert above == pytest.approx(diagram.get_e_above_hull(entry), abs=1e-6), formula
+    assert unseated_phases(hull, after)[0] == UnseatedPhase("Na", pytest.approx(0.5), "Na")
+
+
+def test_a_higher_phase_of_an_element_changes_nothing(hull):
+    after = extend_hull(hull, ["Na", "Cl"], [({"Na": 1}, 0.1)])
+    assert after.references == hull.references
+    assert unseated_phases(hull, after) == []

@@ -1,6 +1,7 @@
 """Formation energies and hulls, beside pymatgen's phase diagram and published corrections."""
 
 import gzip
+import itertools
 import json
 import time
 import warnings
@@ -17,7 +18,12 @@ from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from crystext.chemistry.elements import ATOMIC_NUMBERS
-from crystext.energies.corrections import EnergyCorrection, _hubbards, mp2020_correction
+from crystext.energies.corrections import (
+    EnergyCorrection,
+    _electronegativity,
+    _hubbards,
+    mp2020_correction,
+)
 from crystext.energies.hull_folder import read_hull_folder
 from crystext.energies.hull_sources import open_hull
 from crystext.errors import InputError, SettingError
@@ -200,7 +206,7 @@ def test_corrections_are_those_that_pymatgen_gives_an_entry(shared_data):
     crystals = [item.crystal for item in islice(found, 0, 600, 10)]
     scheme = MaterialsProject2020Compatibility(check_potcar=False)
     for crystal in crystals:
-        hubbards = _hubbards(crystal)
+        hubbards = _hubbards(crystal.structure.get_sorted_structure(key=_electronegativity))
         parameters = {"run_type": "GGA+U" if hubbards else "GGA", "hubbards": hubbards}
         entry = ComputedStructureEntry(crystal.structure, 0.0, parameters=parameters)
         with warnings.catch_warnings():
@@ -214,3 +220,13 @@ def test_a_cell_of_many_different_elements_is_corrected_at_once():
     started = time.monotonic()
     assert np.isfinite(mp2020_correction(crystal(symbols)))
     assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("gas", ["He", "Ne", "Ar"])
+def test_an_element_without_electronegativity_leaves_the_correction_to_the_others(gas):
+    # The U of iron oxides applies, however the atoms are ordered.
+    orders = itertools.permutations(["Fe", "O", gas])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = {round(mp2020_correction(crystal(symbols)), 6) for symbols in orders}
+    assert found == {round(mp2020_correction(crystal(["Fe", "O"])), 6)}

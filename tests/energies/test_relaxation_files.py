@@ -63,6 +63,8 @@ def test_the_frames_are_read_by_ase_and_by_us(tmp_path):
     found = read_relaxed(tmp_path / FRAMES)
     assert (found.potential, found.correction) == ("EMT", EnergyCorrection.OWN)
     assert [(row.name, row.energy) for row in found.structures] == [("a", -0.02), ("c", -0.01)]
+    # A hull counts converged relaxations alone.
+    assert [row.converged for row in found.structures] == [True, False]
     assert np.allclose(found.structures[0].crystal.positions, COPPER.positions)
 
 

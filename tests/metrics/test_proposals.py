@@ -15,6 +15,7 @@ from crystext.metrics.proposals import (
 )
 from crystext.metrics.structure_prediction import rms_distance
 from crystext.structures.crystal import Crystal
+from crystext.structures.matching import DIFFCSP_TOLERANCES
 
 CENTRE = np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
 
@@ -45,6 +46,29 @@ def test_a_proposal_has_the_distance_of_its_pair_and_a_failure_none() -> None:
     # Of several that fit, the nearest counts.
     assert found.best(4) == found.distances[3] > 0.01
     assert found.best(20) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_match_is_a_distance_of_pymatgen_whatever_the_farthest_atom_is_off() -> None:
+    # Its `fit`, which asks the tolerance of every atom, refuses some of these.
+    random = np.random.default_rng(0)
+    numbers, lengths, angles = (
+        np.array([11, 11, 17, 17, 8, 8]),
+        np.array([5.0, 6.0, 7.0]),
+        np.array([90.0, 95.0, 100.0]),
+    )
+    matcher, fits = DIFFCSP_TOLERANCES.matcher(), []
+    for _ in range(20):
+        positions = random.random((6, 3))
+        moved = positions.copy()
+        moved[random.integers(6)] += random.normal(size=3) * 0.18
+        target = Crystal(lengths, angles, numbers, positions)
+        proposal = Crystal(lengths, angles, numbers, moved % 1)
+        expected = matcher.get_rms_dist(proposal.structure, target.structure)
+        (found,) = match_proposals([target], [[proposal]])
+        assert found.best(1) == pytest.approx(expected[0], abs=1e-6)
+        assert found.earliest_of_formula == 0
+        fits.append(matcher.fit(proposal.structure, target.structure))
+    assert not all(fits)
 
 
 def test_equal_proposals_are_one_group() -> None:

@@ -303,6 +303,7 @@ def test_a_fault_says_what_was_found() -> None:
         (lambda t: t.replace("0.500 ", "0.500, "), "numbers written or separated otherwise"),
         (lambda t: t.replace("0.500 ", "0.500\t"), "numbers written or separated otherwise"),
         (lambda t: t.replace("0.500", "5e-1"), "numbers written or separated otherwise"),
+        (lambda t: t.replace("0.000", "-0.000"), "numbers written or separated otherwise"),
         (lambda t: t.replace("0.500", "+0.5"), "numbers written or separated otherwise"),
         (lambda t: t.replace("0.500", "-0.500"), "coordinates outside [0, 1)"),
         (lambda t: t.replace("0.500", "17.500"), "coordinates outside [0, 1)"),

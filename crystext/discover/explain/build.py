@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice, takewhile
-from typing import Protocol, TypedDict
+from typing import Protocol, TypedDict, Unpack
 
 from crystext.chemistry.elements import SYMBOLS
 from crystext.chemistry.formulas import format_formula, sort_by_electronegativity
@@ -23,7 +23,7 @@ from crystext.energies.hull_sources import DEFAULT_HULL
 from crystext.energies.judges import judge_crystals, open_judges
 from crystext.energies.potentials import PotentialSource
 from crystext.energies.relax import RelaxationLimits
-from crystext.errors import InputError, ModelError
+from crystext.errors import InputError, ModelError, SettingError, did_you_mean
 from crystext.inference.likelihood import Score
 from crystext.io.read.partial_structures import default_labels
 from crystext.structures.close_pairs import Contact, iter_contacts
@@ -62,31 +62,35 @@ class ExplainKwargs(TypedDict, total=False):
 
 
 def explain_crystal(
-    crystal: Crystal,
-    score_crystal: ScoreCrystal,
-    *,
-    translations: int = 0,
-    labels: Sequence[str] = (),
-    potentials: Sequence[PotentialSource] = (),
-    hull: str = DEFAULT_HULL,
-    known_crystals: Sequence[str] = (),
-    shipped_known: bool = True,
+    crystal: Crystal, score_crystal: ScoreCrystal, **options: Unpack[ExplainKwargs]
 ) -> Explanation:
     """Return the explanation of a crystal.
 
     Args:
         crystal: any.
         score_crystal: scores a crystal under a model; its error says why there is no likelihood.
-        translations, labels, potentials, hull, known_crystals, shipped_known: see `ExplainKwargs`.
+        options: see `ExplainKwargs`.
 
     Raises:
         ModelError: a potential does not exist, or does not reproduce its known energies.
-        SettingError: the energies of a potential cannot be compared with the hull.
+        SettingError: there is no such option, or the energies of a potential cannot be compared
+            with the hull.
         InputError: a set of known crystals, or the hull, does not exist.
     """
+    known_options = ExplainKwargs.__annotations__
+    if unknown := [name for name in options if name not in known_options]:
+        raise SettingError(
+            f"there is no option {unknown[0]!r}; there are {', '.join(known_options)}."
+            + did_you_mean(unknown[0], known_options)
+        )
+    translations, labels = options.get("translations", 0), options.get("labels", ())
     # Sets and potentials that do not exist are refused before anything is computed.
-    known = KnownCrystals(known_crystals, shipped=shipped_known)
-    judges = open_judges(potentials, hull) if potentials else []
+    sets, sources = options.get("known_crystals", ()), options.get("potentials", ())
+    known = KnownCrystals(
+        [sets] if isinstance(sets, str) else sets, shipped=options.get("shipped_known", True)
+    )
+    sources = [sources] if isinstance(sources, str) else sources
+    judges = open_judges(sources, options.get("hull", DEFAULT_HULL)) if sources else []
     score: Score | None = None
     problem = ""
     try:

@@ -93,6 +93,7 @@ class ProposalsStage(Stage[ProposalsSettings]):
     """Match rates and RMSE at some numbers of proposals."""
 
     name, title = "proposals", "structure prediction"
+    version = 2
     settings_model = ProposalsSettings
     section = ReportSection("Structure prediction from several proposals")
     columns = ("target", "proposal", "proposal_match", "proposal_rms", "proposal_energy")

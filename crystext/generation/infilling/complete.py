@@ -121,6 +121,7 @@ def make_infill_task(
     if "cell" in keep and spec.cell:
         raise SettingError("the cell is both unknown and to be kept; choose one")
     partial, before = specify(sites, spec, constraints.max_atoms)
+    _check_candidates(partial, before.labels, constraints.exclude)
     strict = "space_group" in keep
     settings: list[GroupSetting] = []
     if space_group is not None or sites.unit is not None:
@@ -136,6 +137,21 @@ def make_infill_task(
         return InfillTask(partial, before, None)
     group = space_group_of(sites)
     return InfillTask(share_elements_by_orbit(partial, sites), before, group)
+
+
+def _check_candidates(
+    partial: PartialCrystal, labels: Sequence[str], exclude: Collection[str]
+) -> None:
+    """Raise `SettingError` if all elements that may be filled in somewhere are excluded."""
+    places = {labels[site]: names for site, names in partial.candidates.items()}
+    if partial.missing_candidates:
+        places["the missing atoms"] = partial.missing_candidates
+    for place, names in places.items():
+        if set(names) <= set(exclude):
+            raise SettingError(
+                f"the elements allowed at {place} ({', '.join(names)}) are all excluded; exclude "
+                "fewer, or allow another element"
+            )
 
 
 @dataclass(frozen=True)

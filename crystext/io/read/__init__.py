@@ -23,7 +23,7 @@ are bounded.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -142,8 +142,29 @@ def as_crystal(source: CrystalSource) -> Crystal:
     )
 
 
+def as_crystals(sources: Iterable[CrystalSource] | str | Path) -> list[Crystal]:
+    """Convert several objects or files to crystals, each as `as_crystal` does; a path is one.
+
+    Raises:
+        InputError: one cannot be converted, or there are not several.
+    """
+    if isinstance(sources, str | Path):
+        return [as_crystal(sources)]
+    if not isinstance(sources, Iterable):
+        raise InputError(f"{describe_type(sources)} is given; expected a list of crystals")
+    return [as_crystal(source) for source in sources]
+
+
 def require_path(source: str | Path) -> Path:
     """Return the path of a source, or raise `InputError` if it does not exist."""
+    if not str(source).strip():
+        raise InputError("an empty name is given; expected a file or folder")
+    if "\n" in str(source):
+        first = str(source).strip().partition("\n")[0]
+        raise InputError(
+            f"the text {first[:60]!r}... is given; expected the path of a file. Write the text "
+            "into a file, or give an object, such as a pymatgen Structure"
+        )
     path = Path(source)
     if not path.exists():
         raise InputError(f"no file or folder {path}; check the path")

@@ -7,6 +7,7 @@ is an unknown value.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from crystext.chemistry.elements import SYMBOLS
-from crystext.errors import InputError
+from crystext.errors import InputError, ReadingWarning
 from crystext.io.read import as_crystal, read_crystal, require_path
 from crystext.io.read.cif import read_cif, read_partial_cif
 from crystext.io.read.cif.formula import CifFormula
@@ -74,9 +75,12 @@ def read_partial_structure(source: str | Path, *, lenient: bool = False) -> Part
         raise InputError(f"{path}: {error}") from None
     if len(found) == 1 and found[0].kind == "cif":
         try:
-            return _partial_structure_of_cif(found[0].data)
+            sites, notes = _partial_structure_of_cif(found[0].data, lenient)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
+        for note in notes:
+            warnings.warn(f"{path}: {note}", ReadingWarning, stacklevel=2)
+        return sites
     return partial_structure_of(read_crystal(path, lenient=lenient))
 
 
@@ -91,19 +95,21 @@ def partial_structure_of(crystal: Crystal, labels: Sequence[str] = ()) -> Partia
     )
 
 
-def _partial_structure_of_cif(text: str) -> PartialStructure:
+def _partial_structure_of_cif(text: str, lenient: bool) -> tuple[PartialStructure, tuple[str, ...]]:
+    """Return the sites of a CIF, and what was assumed in reading it."""
     if (part := read_partial_cif(text)) is not None:
         unit = AsymmetricUnit(part.multiplicities, part.formula)
-        return PartialStructure(
+        sites = PartialStructure(
             part.lengths, part.angles, part.numbers, part.positions,
             _distinct_labels(part.labels, part.numbers),
             part.symmetry, unit if part.symmetry else None,
         )  # fmt: skip
-    reading = read_cif(text)
+        return sites, part.notes
+    reading = read_cif(text, lenient=lenient)
     sites = partial_structure_of(
         reading.crystal, _distinct_labels(reading.labels, reading.crystal.numbers)
     )
-    return sites._replace(symmetry=(reading.operations,))
+    return sites._replace(symmetry=(reading.operations,)), tuple(reading.notes)
 
 
 def _distinct_labels(labels: tuple[str, ...], numbers: Ints) -> tuple[str, ...]:

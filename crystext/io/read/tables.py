@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from crystext.errors import InputError, SettingError, describe_error, did_you_mean
+from crystext.io.read.cif.grammar import cif_blocks
 from crystext.io.read.documents import document_kind
 from crystext.io.read.parse import Piece, kind_of_text
 from crystext.structures.property_schema import PROPERTIES, label_columns, parse_labels
@@ -139,7 +140,7 @@ def row_count(kind: str, open_: Callable[[], BinaryIO], where: Mapping[str, str]
 def _columns_to_read(names: list[str], where: Mapping[str, str]) -> list[str]:
     """Return the columns to read, or raise an error if no column can hold structures."""
     arrays = array_columns(dict.fromkeys(names, ()))
-    texts = [name for name in TEXT_COLUMNS if name in names][:1]
+    texts = [name for name in TEXT_COLUMNS if name in names]
     if arrays is None and not texts:
         raise InputError(
             f"no column holds structures; found {', '.join(map(repr, names[:12]))}, expected "
@@ -231,7 +232,11 @@ def _structure_of_row(row: Mapping[str, Any]) -> tuple[str, Any]:
     if isinstance(value, str) and value.strip():
         if not value.lstrip().startswith("{"):
             text = unescape_newlines(value)
-            return kind_of_text(text) or "cif", text
+            kind = kind_of_text(text) or "cif"
+            if kind == "cif" and text.count("data_") > 1 and len(blocks := cif_blocks(text)) > 1:
+                names = ", ".join(name for name, _ in blocks)
+                return "problem", f"its CIF has {len(blocks)} structures ({names}); expected one"
+            return kind, text
         try:
             value = json.loads(value)
         except (ValueError, RecursionError) as error:

@@ -129,22 +129,27 @@ class BaselineMethod(Method):
 
 
 def check_properties(
-    predicted: Mapping[str, Property], properties: Sequence[str] | None
+    predicted: Mapping[str, Property], properties: Sequence[str] | str | None
 ) -> Sequence[str]:
     """Return the properties to predict, in the order in which they are named; None is all.
 
     Raises:
-        SettingError: one is unknown.
+        SettingError: one is unknown, or there is none.
     """
     if properties is None:
         return list(predicted)
-    for name in properties:
+    named = [properties] if isinstance(properties, str) else properties
+    if not isinstance(named, Sequence) or not named:
+        raise SettingError(
+            f"the properties are {properties!r}; expected some of {', '.join(predicted)}"
+        )
+    for name in named:
         if name not in predicted:
             raise SettingError(
                 f"this predictor does not predict {name!r}; it predicts {', '.join(predicted)}."
                 + did_you_mean(name, predicted)
             )
-    return list(dict.fromkeys(properties))
+    return list(dict.fromkeys(named))
 
 
 def scatter(

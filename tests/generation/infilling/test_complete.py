@@ -10,6 +10,7 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from crystext.conditions.sampling_constraints import Constraints
 from crystext.errors import SettingError
 from crystext.generation.infilling.complete import Infiller, make_infill_task
 from crystext.generation.infilling.specify import InfillSpec
@@ -277,3 +278,12 @@ def test_elements_scored_by_their_text_are_those_of_their_token(
     assert by_token.keys() == by_text.keys() == {"Zr", "Hf", "N", "Na", "Ni"}
     # Letter by letter there are more ways to begin, so that only ratios are the same.
     assert by_text["Zr"] - by_text["Hf"] == pytest.approx(by_token["Zr"] - by_token["Hf"], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "spec", [InfillSpec(species={"Sr": "?"}, candidates="Ba Ca"), InfillSpec(species={"Sr": "Ba"})]
+)
+def test_candidates_that_are_all_excluded_are_refused(spec: InfillSpec) -> None:
+    constraints = Constraints(exclude=("Ba", "Ca"))
+    with pytest.raises(SettingError, match=r"allowed at Sr1 .* are all excluded"):
+        make_infill_task(partial_structure_of(SRTIO3), spec, constraints=constraints)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crystext.errors import InputError
+from crystext.errors import InputError, ReadingWarning
 from crystext.io.read.partial_structures import read_partial_structure
 from crystext.io.write import cif, poscar
 from tests.example_crystals import QUARTZ, SRTIO3
@@ -88,3 +88,20 @@ def test_what_is_wrong_beside_question_marks_is_said(
 ) -> None:
     with pytest.raises(InputError, match=message):
         read_partial_structure(write(tmp_path, text))
+
+
+def test_a_cif_that_contradicts_itself_is_read_where_that_is_asked_for(tmp_path: Path) -> None:
+    rows = ["Na1 Na 0 0 0", "Cl1 Cl 0.5 0.5 0.5"]
+    text = cif_of(rows).replace("data_x", "data_x\n_chemical_formula_sum 'Na Cl2'")
+    path = write(tmp_path, text)
+    with pytest.raises(InputError, match="its formula is 'Na Cl2'"):
+        read_partial_structure(path)
+    with pytest.warns(ReadingWarning, match="its formula"):
+        assert len(read_partial_structure(path, lenient=True).numbers) == 2
+
+
+@pytest.mark.parametrize("height", ["0.5", "?"])
+def test_what_is_assumed_is_told(tmp_path: Path, height: str) -> None:
+    path = write(tmp_path, cif_of(["Na1 Na 0 0 0", f"D1 D 0.5 0.5 {height}"]))
+    with pytest.warns(ReadingWarning, match="deuterium"):
+        assert read_partial_structure(path).numbers.tolist() == [11, 1]

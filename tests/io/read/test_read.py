@@ -624,3 +624,37 @@ def test_a_crystal_is_taken_from_whatever_is_one(tmp_path: Path) -> None:
 def test_what_is_no_crystal_is_named() -> None:
     with pytest.raises(InputError, match="a dict is not a crystal; expected a crystext Crystal"):
         as_crystal({})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "json"])
+def test_of_several_columns_of_structures_the_first_with_a_value_counts(
+    tmp_path: Path, suffix: str
+) -> None:
+    table = pd.DataFrame(
+        {"name": ["a", "b"], "cif": [cif(NACL), None], "poscar": [poscar(IRON), poscar(IRON)]}
+    )
+    path = tmp_path / f"x.{suffix}"
+    if suffix == "json":
+        table.to_json(path, orient="records")
+    else:
+        getattr(table, f"to_{suffix}")(path, index=False)
+    first, second = (item.crystal for item in read_crystals(path))
+    assert first is not None
+    assert second is not None
+    assert (len(first), len(second)) == (len(NACL), len(IRON))
+
+
+def test_a_cell_of_a_table_with_two_structures_is_refused(tmp_path: Path) -> None:
+    two = cif(NACL) + "\n" + cif(IRON)
+    pd.DataFrame({"name": ["a", "b"], "cif": [two, cif(NACL)]}).to_csv(tmp_path / "x.csv")
+    first, second = read_crystals(tmp_path / "x.csv")
+    assert first.crystal is None
+    assert "its CIF has 2 structures" in str(first.message)
+    assert second.crystal is not None
+
+
+def test_an_empty_name_and_the_text_of_a_file_are_no_paths() -> None:
+    with pytest.raises(InputError, match="empty name"):
+        read_crystal("")
+    with pytest.raises(InputError, match="expected the path of a file"):
+        read_crystal(cif(NACL))

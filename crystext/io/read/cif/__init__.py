@@ -92,6 +92,8 @@ class PartialCif(NamedTuple):
     """Number of atoms that each site generates according to the file; 0 if it does not say."""
     formula: CifFormula | None
     """None if the file has none that can be counted."""
+    notes: tuple[str, ...] = ()
+    """Assumptions made."""
 
 
 def read_cif(text: str, *, lenient: bool = False) -> CifReading:
@@ -155,6 +157,7 @@ def read_partial_cif(text: str) -> PartialCif | None:
         _operations_of_partial(block, values),
         np.array([row.multiplicity for row in table.rows], dtype=np.int64),
         formula_of(block),
+        tuple(dict.fromkeys(table.notes)),
     )
 
 
