@@ -97,7 +97,7 @@ def infilling() -> str:
         f"{cell['crystals']} masked cells, the first completion of "
         f"{cell['first proposal']['drawn']} has a volume within 10% of the true one for "
         f"{volume('first proposal')}, and the most probable cell for {volume('most probable')} "
-        f"{made_by(current_results() / 'infilling.json', 'measure.infilling')}."
+        f"{made_by(newest('infilling'), 'measure.infilling')}."
     )
 
 
@@ -110,5 +110,5 @@ def given() -> str:
         f"With one element of {found['crystals']:,} crystals of MP-20 validation to be replaced, "
         f"all else was as given, to the bit, in {row['count']:,} of "
         f"{round(row['count'] / row['share']):,} completions "
-        f"{made_by(current_results() / 'infilling_given.json', 'measure.infilling_given')}."
+        f"{made_by(newest('infilling_given'), 'measure.infilling_given')}."
     )

@@ -136,8 +136,9 @@ def intervals() -> str:
     rows = []
     for title, name in names.items():
         row = found[name]
-        value, ends = percent(row["value"]), interval(row["low"], row["high"])
-        rows.append((title, value, ends, f"{row['total']:,}"))
+        # The number of unique formulas is no proportion of independent samples.
+        ends = "" if row["low"] is None else interval(row["low"], row["high"])
+        rows.append((title, percent(row["value"]), ends, f"{row['total']:,}"))
     return table(["", "proportion", "95% interval", "of"], rows)
 
 
