@@ -8,6 +8,7 @@ from evaluation.documents.sources import (
     figure,
     made_by,
     named,
+    newest,
     of,
     percent,
     read,
