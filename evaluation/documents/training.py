@@ -26,6 +26,9 @@ BOTH_STEPS = [
     *((8, step) for step in (250, 500, 950)),
     *((9, step) for step in (450, 900, 1350)),
     *((10, step) for step in (325, 650)),
+    (11, 70),
+    (12, 70),
+    (13, 70),
 ]
 """Parts that learned both texts."""
 
@@ -59,7 +62,7 @@ def losses_plain() -> str:
 
 @figure("training.losses_both")
 def losses_both() -> str:
-    """Losses of parts five to ten on MP-20 validation."""
+    """Losses of parts five to thirteen on MP-20 validation."""
     return _losses(
         BOTH_STEPS,
         {
