@@ -23,7 +23,8 @@ are bounded.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_crystal",
+    "as_crystals",
     "no_row_error",
     "nothing_readable_error",
     "read_crystal",
@@ -54,7 +56,7 @@ _MAX_PROBLEMS_SHOWN = 10
 
 def read_crystals(
     source: str | Path, *, where: Mapping[str, str] | None = None, lenient: bool = False
-) -> Iterator[Record]:
+) -> Generator[Record, None, None]:
     """Yield every structure of a source, one after another, in a fixed order.
 
     Args:
@@ -82,9 +84,9 @@ def read_crystal(source: str | Path, *, lenient: bool = False) -> Crystal:
     Raises:
         InputError: the source holds no structure or several, or it is not a crystal.
     """
-    items = read_crystals(source, lenient=lenient)
-    item = next(items)
-    if next(items, None) is not None:
+    with closing(read_crystals(source, lenient=lenient)) as items:
+        item, other = next(items), next(items, None)
+    if other is not None:
         raise InputError(
             f"{source} holds more than one structure; expected exactly one. Give a file that holds "
             "only one"
@@ -198,7 +200,9 @@ def no_row_error(source: Path, where: Mapping[str, str]) -> InputError:
     return InputError(f"no row of {source} has {wanted}")
 
 
-def _read_items(source: Path, where: Mapping[str, str], lenient: bool) -> Iterator[Record]:
+def _read_items(
+    source: Path, where: Mapping[str, str], lenient: bool
+) -> Generator[Record, None, None]:
     # Failures are held back until a crystal is found: without one, they become the error.
     problems: list[Record] = []
     found = False

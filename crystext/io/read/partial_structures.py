@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -70,7 +71,9 @@ def read_partial_structure(source: str | Path, *, lenient: bool = False) -> Part
     """
     path = require_path(source)
     try:
-        found = list(islice(pieces(path, {}), 2))
+        # Closed at once: what a source holds open would otherwise live as long as an error does.
+        with closing(pieces(path, {})) as parts:
+            found = list(islice(parts, 2))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if len(found) == 1 and found[0].kind == "cif":

@@ -8,7 +8,7 @@ import io
 import lzma
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, cast
@@ -87,7 +87,7 @@ class SourceFile(NamedTuple):
     """For a folder that cannot be searched: the reason."""
 
 
-def pieces(source: Path, where: Mapping[str, str]) -> Iterator[Piece]:
+def pieces(source: Path, where: Mapping[str, str]) -> Generator[Piece, None, None]:
     """Yield the pieces of a source, in a fixed order.
 
     Args:
