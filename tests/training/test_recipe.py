@@ -131,7 +131,7 @@ def test_all_faults_of_a_recipe_and_its_overrides_are_named_at_once() -> None:
         ("optim.steps=0", r"optim.steps: expected a number above 0 \(found 0\)"),
         ("optim.ema=1", r"optim.ema: expected a number below 1 \(found 1\)"),
         ("compile=maybe", r"compile: expected true or false \(found 'maybe'\)"),
-        ("precision=fp23", r"expected 'bf16' or 'fp32'. Did you mean 'fp32'\?"),
+        ("precision=fp23", r"expected 'auto', 'bf16' or 'fp32'. Did you mean 'fp32'\?"),
         ("optim=3", r"optim: expected settings, such as \{name: value\} \(found 3\)"),
         ("steps=3", r"steps: no such setting. Did you mean 'optim.steps'\?"),
         ("rank=3", r"rank: no such setting"),
