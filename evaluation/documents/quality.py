@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-
-from crystext.energies.stability import METASTABLE_EV_PER_ATOM
 from evaluation.documents.sources import (
     PLAIN_WEIGHTS,
     REPORT,
@@ -190,19 +187,6 @@ def self_generated() -> str:
         f"{percent(msun)} of those relaxed are below 0.1 eV/atom, unique and novel, and "
         f"{percent(low)} of the novel ones lie below 0.1 eV/atom "
         f"{made_by(newest('own_draws'), 'measure.own_draws')}."
-    )
-
-
-@figure("second_potential")
-def second_potential() -> str:
-    """How CHGNet, which taught the model nothing, places the samples that M3GNet relaxed."""
-    path = newest("chgnet", ".csv")
-    with path.open(encoding="utf-8", newline="") as file:
-        above = [row["e_above_hull_ev_per_atom"] for row in csv.DictReader(file)]
-    low = sum(value != "" and float(value) < METASTABLE_EV_PER_ATOM for value in above)
-    return (
-        f"CHGNet, which taught the model nothing, places {low} of the first {len(above)} samples "
-        f"below 0.1 eV/atom, relaxed from where M3GNet left them ({named(path)})."
     )
 
 

@@ -228,8 +228,10 @@ def _structure_of_row(row: Mapping[str, Any]) -> tuple[str, Any]:
         return document
     if "molecule" in row:
         return "problem", "it is a molecule; expected a crystal, which has a lattice"
-    value = next((row[c] for c in TEXT_COLUMNS if row.get(c) is not None), None)
-    if isinstance(value, str) and value.strip():
+    # In a CSV file an empty cell is an empty text.
+    given = (row[c] for c in TEXT_COLUMNS if row.get(c) is not None)
+    value = next((x for x in given if not isinstance(x, str) or x.strip()), None)
+    if isinstance(value, str):
         if not value.lstrip().startswith("{"):
             text = unescape_newlines(value)
             kind = kind_of_text(text) or "cif"
