@@ -77,7 +77,7 @@ def _summary(
         "ending": None if search.ending is None else search.ending.name.lower(),
         "rounds": len(history.rounds),
         "seconds": round(search.seconds, 1),
-        "settings": search.identity(),
+        "settings": search.identity,
         "funnel": [asdict(step) for step in funnel(history.outcomes)],
         "outcomes": {
             outcome.label: count

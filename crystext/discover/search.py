@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ class Search:
             return
         folder = run_folder(self.out)
         check_folder(self.out)
-        identity = self.identity()
+        identity = self.identity
         # A search of version 0.1 has none, and goes on.
         absent = [name for name in CHECKSUMS if name not in (folder.settings() or identity)]
         folder.check_settings(identity, ignored=absent)
@@ -146,8 +147,9 @@ class Search:
             folder.record_start({"rounds_before": len(list(_round_files(self.out)))})
             yield
 
+    @cached_property
     def identity(self) -> dict[str, Any]:
-        """Return everything that the rounds depend on, as JSON values."""
+        """Everything that the rounds depend on, as JSON values; made once, for its checksums."""
         tools = self.tools
         return {
             "model": tools.sampler.files.source,

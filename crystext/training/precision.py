@@ -1,8 +1,8 @@
 """The precision of a run's matrix products: chosen for its device where the recipe leaves it open.
 
-Weights, averages and optimizers are float32 in any case; `bf16` rounds what layers multiply. A GPU
-and a processor with instructions for bfloat16 are several times as fast with it; a processor
-without them is several times as slow (see `runtime.device.multiplies_bfloat16`).
+What is trained, its averages and optimizers are float32 in any case; `bf16` rounds what layers
+multiply, and what adapters leave frozen. A GPU and a processor with instructions for bfloat16 are
+several times as fast with it; a processor without them is several times as slow (see `runtime.device.multiplies_bfloat16`).
 """
 
 from __future__ import annotations

@@ -94,8 +94,8 @@ class Recipe(StrictModel):
     model: ModelSettings
     optim: OptimSettings
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """Of matrix products; weights and optimizers are float32 in any case. auto: bf16 where the
-    device calculates faster in it, else fp32 (see `training.precision`)."""
+    """Of matrix products; what is trained, and its optimizer, is float32 in any case. auto: bf16
+    where the device calculates faster in it, else fp32 (see `training.precision`)."""
     compile: bool = False
     """Compile the model with torch.compile; needs a C++ compiler and pays off after some
     minutes."""

@@ -168,8 +168,12 @@ def require_path(source: str | Path) -> Path:
             "into a file, or give an object, such as a pymatgen Structure"
         )
     path = Path(source)
-    if not path.exists():
-        raise InputError(f"no file or folder {path}; check the path")
+    try:
+        exists = path.exists()
+    except OSError:  # Longer than a name can be.
+        exists = False
+    if not exists:
+        raise InputError(f"no file or folder {str(path)[:200]}; check the path")
     return path
 
 

@@ -658,3 +658,5 @@ def test_an_empty_name_and_the_text_of_a_file_are_no_paths() -> None:
         read_crystal("")
     with pytest.raises(InputError, match="expected the path of a file"):
         read_crystal(cif(NACL))
+    with pytest.raises(InputError, match="no file or folder xxx"):
+        read_crystal("x" * 5000)
