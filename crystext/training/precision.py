@@ -2,7 +2,8 @@
 
 What is trained, its averages and optimizers are float32 in any case; `bf16` rounds what layers
 multiply, and what adapters leave frozen. A GPU and a processor with instructions for bfloat16 are
-several times as fast with it; a processor without them is several times as slow (see `runtime.device.multiplies_bfloat16`).
+several times as fast with it; a processor without them is several times as slow (see
+`runtime.device.multiplies_bfloat16`).
 """
 
 from __future__ import annotations
