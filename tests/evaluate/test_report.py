@@ -21,8 +21,8 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert json.loads(path.read_text())["format"] == 3
 
 
-def test_the_report_of_the_shipped_model_is_of_format_1_and_reads(root: Path) -> None:
-    path = root / "evaluation" / "reports" / "shipped" / "report.json"
+def test_a_report_of_format_1_reads(root: Path) -> None:
+    path = root / "evaluation" / "results" / "2026-11-21_weights-9db51d8" / "report.json"
     old = json.loads(path.read_text())
     assert old["format"] == 1
     found = read_report(path)
